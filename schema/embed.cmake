@@ -1,0 +1,16 @@
+# Turns schema/NNNN_*.sql, in order, into schema.c: const char *const schema_migrations[] and the number of them.
+# Octal escapes keep the SQL's text as it is and need no raw strings; each migration is one array of bytes.
+list(SORT MIGRATIONS)
+set(code "/* Made from schema/ by schema/embed.cmake. */\n#include <stddef.h>\n#include \"queue/schema.h\"\n\n")
+set(names "")
+set(index 0)
+foreach(file IN LISTS MIGRATIONS)
+  file(READ "${file}" hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "((0x..,){24})" "\\1\n\t" bytes "${bytes}")
+  string(APPEND code "static const char migration_${index}[] = {\n\t${bytes}0x00,\n};\n\n")
+  string(APPEND names "\tmigration_${index},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+string(APPEND code "const char *const schema_migrations[] = {\n${names}};\n\nconst size_t schema_n_migrations = ${index};\n")
+file(WRITE "${OUTPUT}" "${code}")

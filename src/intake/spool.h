@@ -1,0 +1,61 @@
+/*
+ * spool: takes one complete file out of a drop directory without trusting whoever owns that directory. The steps, each safe to be
+ * interrupted at: rename to .trackbridge-NAME (O_NOFOLLOW, fstat, the same inode), copy into spool/ in slices with SHA-256 on the way,
+ * check that it did not change meanwhile, sync. Recording it is the caller's; after that is durable, spool_finish removes the original.
+ * Memory is bounded; no slice blocks for long.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "config/config.h"
+
+#include <stdint.h>
+
+struct spool; /* one file being taken */
+
+enum spool_step {
+	SPOOL_MORE,    /* call again */
+	SPOOL_COPIED,  /* complete, hashed and synced under spool/<id>: record it */
+	SPOOL_CHANGED, /* it changed while it was copied: given its name back, to be looked at later; err says so */
+	SPOOL_UNFIT,   /* not a regular file, vanished, or cannot be renamed: left alone; err says so */
+	SPOOL_FAILED,  /* our side (disk full, I/O): given its name back where possible; err is set */
+};
+
+struct spool_file {
+	const char *name; /* the original's name as it was in the directory (bytes) */
+	uint8_t sha256[32];
+	int64_t bytes;
+	uint64_t device, inode;
+	int64_t mtime_ns;
+};
+
+enum { SPOOL_SLICE = 4 * 1024 * 1024, SPOOL_MOST_STEM = 200 };
+
+/*
+ * spool_start takes name (or, where left_over, a file that already is called .trackbridge-NAME since a crash; name is then the original
+ * name as far as known) of the directory and will copy to the path copy. Fails with SPOOL_UNFIT or SPOOL_FAILED in ret_step.
+ */
+bool spool_start(const char *directory, const char *name, const char *taken_name, const char *copy, struct spool **ret_spool,
+		 enum spool_step *ret_step, struct error *err);
+
+/* spool_copy does one slice. */
+enum spool_step spool_copy(struct spool *spool, struct error *err);
+
+/* spool_file describes what was copied; valid after SPOOL_COPIED until spool_finish or spool_drop. */
+const struct spool_file *spool_file(const struct spool *spool);
+
+/* spool_finish removes the original (only if it still is the same inode) after the record is durable, and frees. */
+bool spool_finish(struct spool *spool, struct error *err);
+
+/* spool_drop gives the original its name back (if that name is free), removes the copy, and frees. Takes NULL. */
+void spool_drop(struct spool *spool);
+
+/* spool_taken_name gives ".trackbridge-<name>", shortened (the stem to SPOOL_MOST_STEM bytes) where it would not fit 255 bytes; the caller
+ * frees it. */
+char *spool_taken_name(const char *name);
+
+/* spool_is_ignored tells whether a name is never taken: starting with '.', or ending in .tmp .part .partial .filepart. */
+bool spool_is_ignored(const char *name);
+
+/* spool_original_name gives the name behind a .trackbridge- prefix, or NULL where there is none. */
+const char *spool_original_name(const char *taken_name);

@@ -1,0 +1,67 @@
+/*
+ * token: one endpoint's access token: fetched with an assertion, cached, renewed before it expires, never more than one request for it at a
+ * time. "Reuse until it expires": asking before every call is forbidden by D1. The token is in memory only and is wiped when it is
+ * replaced.
+ */
+#pragma once
+
+#include "submit/http.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct token;
+
+/* Why there is no token, in the words of the endpoint's pause reasons. */
+enum token_trouble {
+	TOKEN_OK,
+	TOKEN_CREDENTIALS, /* 400, 401, 403; a key that cannot be used */
+	TOKEN_REDIRECT,    /* 3xx */
+	TOKEN_CERTIFICATE,
+	TOKEN_OUTAGE, /* everything else that is no usable token */
+};
+
+/* What a token answer says; pure. lifetime_ms: from expires_in (number or digits in a string; missing: 15 min; above 24 h: 24 h). */
+struct token_answer {
+	enum token_trouble trouble;
+	char *access_token; /* NULL unless TOKEN_OK; the caller wipes and frees it */
+	int64_t lifetime_ms;
+	char detail[200]; /* for people; no secret */
+};
+struct token_answer token_answer_read(const struct http_answer *answer);
+
+/* token_margin_ms tells how long before its end a token of this life is renewed: 60 s, at most half the life. */
+int64_t token_margin_ms(int64_t lifetime_ms);
+
+/* Called when a fetch has ended; detail is for the log. */
+typedef void token_fetched(void *user, enum token_trouble trouble, const char *detail);
+
+/* token_new borrows all its arguments. */
+struct token *token_new(const struct config_endpoint *endpoint, struct http_client *client, token_fetched *fetched, void *user);
+void token_free(struct token *token);
+
+/* token_get gives the access token if it is good for now, else NULL. It stays valid until the next token_* call on it. */
+const char *token_get(struct token *token, int64_t steady_ms);
+
+/* token_wants tells whether a fetch should be started now: none under way, and there is no token, or it is in its margin. */
+bool token_wants(const struct token *token, int64_t steady_ms);
+
+/* token_fetch starts one (assertion, POST); fetched is called from http_run when it has ended, or later in the same turn where the
+ * assertion could not even be made. */
+void token_fetch(struct token *token, int64_t steady_ms);
+bool token_fetching(const struct token *token);
+
+/*
+ * token_refused is told of a 401 for a request that carried generation: it drops that token, unless it has been replaced meanwhile (so that
+ * a storm of 401 costs one fetch). token_proved is told of any other answer from D1 that the generation's token brought: the token is no
+ * longer fresh. token_is_fresh: no answer has proved good the generation since it was fetched.
+ */
+uint64_t token_generation(const struct token *token);
+void token_refused(struct token *token, uint64_t generation);
+void token_proved(struct token *token, uint64_t generation);
+bool token_is_fresh(const struct token *token, uint64_t generation);
+
+/* token_expires_at gives the wall-clock end in ms since 1970, or 0. token_next_ms: when token_wants will turn true by time alone (steady
+ * ms), or INT64_MAX. */
+int64_t token_expires_at(const struct token *token);
+int64_t token_next_ms(const struct token *token);
