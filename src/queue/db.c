@@ -1,0 +1,288 @@
+#include "queue/db.h"
+
+#include "base/file.h"
+#include "base/text.h"
+#include "queue/queue.h"
+#include "queue/schema.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { CACHE_KIB = 16 * 1024, CHECKPOINT_PAGES = 4000, BUSY_MS = 5000 };
+
+static enum error_code code_of(int result)
+{
+	switch (result & 0xff) {
+	case SQLITE_FULL:
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return ERROR_TRY_LATER;
+	case SQLITE_CANTOPEN: return ERROR_NO_INPUT;
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+	case SQLITE_READONLY: return ERROR_PERMISSION;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB: return ERROR_DATA;
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISUSE:
+	case SQLITE_ERROR: return ERROR_INTERNAL;
+	default: return ERROR_IO;
+	}
+}
+
+static bool set_error(const struct db *db, struct error *err)
+{
+	int result = sqlite3_extended_errcode(db->handle);
+
+	return error_set(err, code_of(result), "%s: %s (SQLite error %d)", db->path, sqlite3_errmsg(db->handle), result);
+}
+
+void db_spoil(struct db *db, const struct error *err)
+{
+	if (db->spoiled)
+		return;
+	db->spoiled = true;
+	db->why = *err;
+}
+
+static void spoil(struct db *db)
+{
+	struct error why = { 0 };
+
+	set_error(db, &why);
+	db_spoil(db, &why);
+}
+
+static bool run(struct db *db, const char *sql, struct error *err)
+{
+	if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return set_error(db, err);
+	return true;
+}
+
+static bool number_of(struct db *db, const char *sql, int64_t *ret_number, struct error *err)
+{
+	sqlite3_stmt *statement;
+	bool good;
+
+	if (sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL) != SQLITE_OK)
+		return set_error(db, err);
+	good = sqlite3_step(statement) == SQLITE_ROW;
+	if (good)
+		*ret_number = sqlite3_column_int64(statement, 0);
+	else
+		set_error(db, err);
+	sqlite3_finalize(statement);
+	return good;
+}
+
+/* Brings the database to our version, all missing steps in one transaction; says no to what is not ours or newer than us. */
+static bool migrate(struct db *db, struct error *err)
+{
+	int64_t application, version, objects;
+	char set_version[64];
+
+	if (!number_of(db, "PRAGMA application_id", &application, err) || !number_of(db, "PRAGMA user_version", &version, err) ||
+	    !number_of(db, "SELECT count(*) FROM sqlite_schema", &objects, err))
+		return false;
+	if (objects > 0 && application != QUEUE_SCHEMA_APPLICATION)
+		return error_set(err, ERROR_DATA, "%s is not a trackbridge database; name another state_dir or move the file away",
+				 db->path);
+	if (version > (int64_t)schema_n_migrations)
+		return error_set(
+			err, ERROR_DATA,
+			"%s was written by a newer trackbridge (schema %lld, this one knows %zu); it was left as it is: install that version",
+			db->path, (long long)version, schema_n_migrations);
+	if (version == (int64_t)schema_n_migrations)
+		return true;
+	if (!run(db, "BEGIN IMMEDIATE", err))
+		return false;
+	for (size_t i = (size_t)version; i < schema_n_migrations; i++) {
+		if (!run(db, schema_migrations[i], err)) {
+			error_prefix(err, "schema %zu: ", i + 1);
+			goto failed;
+		}
+	}
+	sqlite3_snprintf(sizeof(set_version), set_version, "PRAGMA application_id=%d; PRAGMA user_version=%d", QUEUE_SCHEMA_APPLICATION,
+			 (int)schema_n_migrations);
+	if (!run(db, set_version, err) || !run(db, "COMMIT", err))
+		goto failed;
+	return true;
+failed:
+	sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	return false;
+}
+
+static bool open_handle(struct db *db, const char *path, int flags, struct error *err)
+{
+	*db = (struct db){ .path = xstrdup(path) };
+	if (sqlite3_open_v2(path, &db->handle, flags, NULL) != SQLITE_OK) {
+		set_error(db, err);
+		db_close(db);
+		return false;
+	}
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_timeout(db->handle, BUSY_MS);
+	return true;
+}
+
+bool db_open(struct db *db, const char *path, struct error *err)
+{
+	static const char base[] =
+		"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+		"PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
+	char sizes[96];
+	int keep = 1;
+
+	if (!open_handle(db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, err))
+		return false;
+	sqlite3_snprintf(sizeof(sizes), sizes, "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=%d", CACHE_KIB, CHECKPOINT_PAGES);
+	/* auto_vacuum and journal_mode take effect only before the first table and outside a transaction. */
+	if (!run(db, base, err) || !run(db, sizes, err) || !migrate(db, err)) {
+		db_close(db);
+		return false;
+	}
+	/* The group reads a stopped daemon's database too, and for that -wal and -shm must still be there. */
+	sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+	return true;
+}
+
+bool db_open_read_only(struct db *db, const char *path, struct error *err)
+{
+	int64_t application, version;
+
+	if (!open_handle(db, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, err))
+		return false;
+	if (!number_of(db, "PRAGMA application_id", &application, err) || !number_of(db, "PRAGMA user_version", &version, err)) {
+		db_close(db);
+		return false;
+	}
+	if (application != QUEUE_SCHEMA_APPLICATION || version != (int64_t)schema_n_migrations) {
+		error_set(err, ERROR_DATA, "%s has schema %lld, this trackbridge reads schema %zu%s", path, (long long)version,
+			  schema_n_migrations, application != QUEUE_SCHEMA_APPLICATION ? " (it is not a trackbridge database)" : "");
+		db_close(db);
+		return false;
+	}
+	return true;
+}
+
+void db_close(struct db *db)
+{
+	for (size_t i = 0; i < STATEMENT_N; i++)
+		sqlite3_finalize(db->prepared[i]);
+	sqlite3_close(db->handle);
+	free(db->path);
+	*db = (struct db){ 0 };
+}
+
+static bool begin(struct db *db)
+{
+	if (db->spoiled)
+		return false;
+	if (db->in_turn)
+		return true;
+	if (sqlite3_exec(db->handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) {
+		spoil(db);
+		return false;
+	}
+	db->in_turn = true;
+	return true;
+}
+
+sqlite3_stmt *db_use(struct db *db, enum statement id, const char *types, ...)
+{
+	sqlite3_stmt *statement = db->prepared[id];
+	va_list values;
+	int at = 1;
+
+	if (!statement) {
+		if (sqlite3_prepare_v3(db->handle, statement_sql[id], -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK) {
+			spoil(db);
+			return NULL;
+		}
+		db->prepared[id] = statement;
+	}
+	sqlite3_reset(statement);
+	va_start(values, types);
+	for (const char *type = types; *type; type++, at++) {
+		const void *blob;
+		int64_t number;
+
+		switch (*type) {
+		case 'i': sqlite3_bind_int64(statement, at, va_arg(values, int64_t)); break;
+		case 'z':
+			number = va_arg(values, int64_t);
+			if (number)
+				sqlite3_bind_int64(statement, at, number);
+			else
+				sqlite3_bind_null(statement, at);
+			break;
+		case 't': sqlite3_bind_text(statement, at, va_arg(values, const char *), -1, SQLITE_STATIC); break;
+		case 'b':
+			blob = va_arg(values, const void *);
+			sqlite3_bind_blob(statement, at, blob, va_arg(values, int), SQLITE_STATIC);
+			break;
+		default: abort(); /* a type that this function does not know is a bug of the caller */
+		}
+	}
+	va_end(values);
+	return statement;
+}
+
+bool db_row(struct db *db, sqlite3_stmt *statement)
+{
+	int result;
+
+	if (!statement)
+		return false;
+	result = sqlite3_step(statement);
+	if (result == SQLITE_ROW)
+		return true;
+	if (result != SQLITE_DONE)
+		spoil(db);
+	sqlite3_reset(statement);
+	return false;
+}
+
+int db_change(struct db *db, sqlite3_stmt *statement)
+{
+	int result;
+
+	if (!statement || !begin(db))
+		return -1;
+	result = sqlite3_step(statement);
+	if (result != SQLITE_DONE && result != SQLITE_ROW) {
+		spoil(db);
+		sqlite3_reset(statement);
+		return -1;
+	}
+	sqlite3_reset(statement);
+	return sqlite3_changes(db->handle);
+}
+
+bool db_commit(struct db *db, struct error *err)
+{
+	if (!db->spoiled && !db->in_turn)
+		return true;
+	if (!db->spoiled && sqlite3_exec(db->handle, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+		spoil(db);
+	if (!db->spoiled) {
+		db->in_turn = false;
+		return true;
+	}
+	/* A failed COMMIT may have rolled back by itself already; a second ROLLBACK only says so. */
+	for (size_t i = 0; i < STATEMENT_N; i++)
+		sqlite3_reset(db->prepared[i]);
+	if (!sqlite3_get_autocommit(db->handle))
+		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	*err = db->why;
+	db->spoiled = false;
+	db->in_turn = false;
+	return false;
+}
+
+const char *db_text(sqlite3_stmt *statement, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(statement, column);
+
+	return text ? text : "";
+}

@@ -1,0 +1,104 @@
+/*
+ * internal: what queue.c, manifest.c, errand.c, load.c and claim.c share of the running queue. Nobody outside queue/ includes it.
+ * Everything here but the handle can be rebuilt from the database, and is after a commit that failed.
+ */
+#pragma once
+
+#include "queue/db.h"
+#include "queue/queue.h"
+
+enum { QUEUE_MOST_ENDPOINTS = 64, QUEUE_MOST_SOURCES = 256, QUEUE_MOST_ISSUERS = 1024 };
+
+/* What this turn changes in the counts of one manifest. */
+struct tally {
+	int64_t manifest;
+	int64_t rows;
+	int64_t by_state[ROW_N_STATES];
+};
+
+/* An open manifest's rows of one issuer: where claiming stands. Sorted by manifest and issuer. */
+struct lane {
+	int64_t manifest;
+	int64_t issuer;
+	int endpoint; /* or -1 */
+	int64_t next_row, last_row;
+	int64_t next_due; /* of the rows it passed; INT64_MAX: none */
+	bool paused;
+	bool moved;   /* next_row is to be stored */
+	int refusals; /* running, with this status and code; counted in the manifest's first lane */
+	int refusal_status;
+	char refusal_code[TRACK_MOST_ERROR_CODE + 1];
+};
+
+struct queue_issuer {
+	char issuer_id[64];
+	int64_t number;
+	int endpoint; /* or -1 */
+};
+
+struct queue_bound_endpoint {
+	int64_t number; /* 0: not bound */
+	bool resend_unknown;
+	/* the clock by which rows give up */
+	int64_t open_ms, open_since;
+	bool open;
+	int64_t stored_open_ms;
+	int64_t accepted_at; /* wall clock of this turn's last 202; 0: none */
+	size_t turn;         /* the lane whose turn it is */
+};
+
+struct queue {
+	struct db db;
+	int64_t next_row;
+	bool any_behind; /* some row waits for another one of its card */
+
+	struct queue_bound_endpoint endpoints[QUEUE_MOST_ENDPOINTS];
+	int64_t sources[QUEUE_MOST_SOURCES];
+	struct queue_issuer issuers[QUEUE_MOST_ISSUERS];
+	size_t n_issuers;
+
+	struct tally *tallies;
+	size_t n_tallies, room_for_tallies;
+	struct lane *lanes;
+	size_t n_lanes, room_for_lanes;
+
+	/* the manifest being loaded */
+	int64_t loading;
+	int64_t loading_first, loading_last; /* rows added in this turn; 0: none */
+	int64_t loading_issuers[QUEUE_MOST_ISSUERS];
+	size_t n_loading_issuers;
+};
+
+/*
+ * queue_change is the one place where a row changes its state: it runs the statement (which names the old state itself), checks that the
+ * step is one that the product allows and that it hit exactly one row, and keeps the counts. A guard that fails is a bug; it spoils the
+ * turn and says so.
+ */
+bool queue_change(struct queue *queue, sqlite3_stmt *statement, int64_t manifest, enum row_state from, enum row_state to);
+
+/* queue_count is for rows that come (from ROW_N_STATES) or change many at a time. */
+void queue_count(struct queue *queue, int64_t manifest, enum row_state from, enum row_state to, int64_t n);
+
+/* queue_bug spoils the turn with ERROR_INTERNAL. Returns false. */
+bool queue_bug(struct queue *queue, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* queue_issuer_of gives what is bound for an issuer, or NULL. */
+const struct queue_issuer *queue_issuer_of(const struct queue *queue, const char *issuer_id);
+
+/* queue_lanes_load reads the open lanes of one manifest, or of all (0), into memory. queue_lanes_forget drops a settled manifest's. */
+bool queue_lanes_load(struct queue *queue, int64_t manifest);
+bool queue_lanes_forget(struct queue *queue, int64_t manifest);
+bool queue_lanes_store(struct queue *queue);
+
+/* queue_lane finds a lane in memory (issuer 0: the manifest's first), or NULL. */
+struct lane *queue_lane(struct queue *queue, int64_t manifest, int64_t issuer);
+
+/* queue_lane_due is told that a row of the lane may go at due_ms; queue_lane_look_again asks the database when the next one may. */
+void queue_lane_due(struct queue *queue, int64_t manifest, int64_t issuer, int64_t due_ms);
+bool queue_lane_look_again(struct queue *queue, struct lane *lane);
+
+/* queue_let_next_go is told that a row no longer holds back the next one of its card. */
+bool queue_let_next_go(struct queue *queue, int64_t row, int64_t now_ms);
+
+/* queue_clock reads an endpoint's clock of open time. */
+int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms);

@@ -1,0 +1,159 @@
+#include "queue/internal.h"
+
+#include <string.h>
+
+static int endpoint_of(const struct queue *queue, int64_t issuer)
+{
+	for (size_t i = 0; i < queue->n_issuers; i++) {
+		if (queue->issuers[i].number == issuer)
+			return queue->issuers[i].endpoint;
+	}
+	return -1;
+}
+
+static bool next_due_of(struct queue *queue, struct lane *lane)
+{
+	sqlite3_stmt *statement = db_use(&queue->db, LANE_DUE, "ii", lane->manifest, lane->issuer);
+
+	lane->next_due = db_row(&queue->db, statement) ? sqlite3_column_int64(statement, 0) : INT64_MAX;
+	sqlite3_reset(statement);
+	return db_healthy(&queue->db);
+}
+
+/* Where a lane stands or would stand in the sorted array. */
+static size_t place_of(const struct queue *queue, int64_t manifest, int64_t issuer)
+{
+	size_t low = 0, high = queue->n_lanes;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct lane *lane = &queue->lanes[middle];
+
+		if (lane->manifest < manifest || (lane->manifest == manifest && lane->issuer < issuer))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct lane *queue_lane(struct queue *queue, int64_t manifest, int64_t issuer)
+{
+	size_t place = place_of(queue, manifest, issuer);
+	struct lane *lane = place < queue->n_lanes ? &queue->lanes[place] : NULL;
+
+	return lane && lane->manifest == manifest && (issuer == 0 || lane->issuer == issuer) ? lane : NULL;
+}
+
+static void insert(struct queue *queue, const struct lane *lane)
+{
+	size_t place = place_of(queue, lane->manifest, lane->issuer);
+
+	if (queue->n_lanes == queue->room_for_lanes) {
+		queue->room_for_lanes = queue->room_for_lanes ? 2 * queue->room_for_lanes : 64;
+		queue->lanes = xrealloc_array(queue->lanes, queue->room_for_lanes, sizeof(*queue->lanes));
+	}
+	memmove(queue->lanes + place + 1, queue->lanes + place, (queue->n_lanes - place) * sizeof(*queue->lanes));
+	queue->lanes[place] = *lane;
+	queue->n_lanes++;
+}
+
+bool queue_lanes_load(struct queue *queue, int64_t manifest)
+{
+	struct db *db = &queue->db;
+	size_t first = queue->n_lanes;
+	sqlite3_stmt *statement = db_use(db, LANES_OPEN, "ii", manifest, manifest ? manifest : INT64_MAX);
+
+	while (db_row(db, statement)) {
+		struct lane lane = {
+			.manifest = sqlite3_column_int64(statement, 0),
+			.issuer = sqlite3_column_int64(statement, 1),
+			.next_row = sqlite3_column_int64(statement, 2),
+			.last_row = sqlite3_column_int64(statement, 3),
+			.paused = db_text(statement, 4)[0] != '\0',
+			.next_due = INT64_MAX,
+		};
+
+		lane.endpoint = endpoint_of(queue, lane.issuer);
+		if (!queue_lane(queue, lane.manifest, lane.issuer))
+			insert(queue, &lane);
+	}
+	if (!db_healthy(db))
+		return false;
+	for (size_t i = manifest ? 0 : first; i < queue->n_lanes; i++) {
+		if ((!manifest || queue->lanes[i].manifest == manifest) && !next_due_of(queue, &queue->lanes[i]))
+			return false;
+	}
+	return true;
+}
+
+bool queue_lanes_forget(struct queue *queue, int64_t manifest)
+{
+	size_t first = place_of(queue, manifest, 0), last = first;
+
+	while (last < queue->n_lanes && queue->lanes[last].manifest == manifest)
+		last++;
+	memmove(queue->lanes + first, queue->lanes + last, (queue->n_lanes - last) * sizeof(*queue->lanes));
+	queue->n_lanes -= last - first;
+	return db_change(&queue->db, db_use(&queue->db, LANE_REMOVE, "i", manifest)) >= 0;
+}
+
+bool queue_lanes_store(struct queue *queue)
+{
+	for (size_t i = 0; i < queue->n_lanes; i++) {
+		struct lane *lane = &queue->lanes[i];
+
+		if (!lane->moved)
+			continue;
+		if (db_change(&queue->db, db_use(&queue->db, LANE_STORE, "iii", lane->manifest, lane->issuer, lane->next_row)) < 0)
+			return false;
+		lane->moved = false;
+	}
+	return true;
+}
+
+void queue_lane_due(struct queue *queue, int64_t manifest, int64_t issuer, int64_t due_ms)
+{
+	struct lane *lane = queue_lane(queue, manifest, issuer);
+
+	if (lane && due_ms < lane->next_due)
+		lane->next_due = due_ms;
+}
+
+bool queue_lane_look_again(struct queue *queue, struct lane *lane)
+{
+	return next_due_of(queue, lane);
+}
+
+bool queue_let_next_go(struct queue *queue, int64_t row, int64_t now_ms)
+{
+	struct db *db = &queue->db;
+	sqlite3_stmt *statement;
+
+	if (!queue->any_behind)
+		return true;
+	statement = db_use(db, UNBLOCK, "ii", row, now_ms);
+	/* RETURNING makes all changes before its first row, inside the turn that the caller's own change has opened. */
+	while (db_row(db, statement)) {
+		if (sqlite3_column_int(statement, 2) == ROW_QUEUED)
+			queue_lane_due(queue, sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1), now_ms);
+	}
+	return db_healthy(db);
+}
+
+int64_t queue_next_due(struct queue *queue, int endpoint, int64_t now_ms)
+{
+	int64_t next = INT64_MAX;
+
+	for (size_t i = 0; i < queue->n_lanes; i++) {
+		const struct lane *lane = &queue->lanes[i];
+
+		if (lane->endpoint != endpoint || lane->paused)
+			continue;
+		if (lane->next_row <= lane->last_row)
+			return now_ms;
+		if (lane->next_due < next)
+			next = lane->next_due;
+	}
+	return next < now_ms ? now_ms : next;
+}

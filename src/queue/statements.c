@@ -1,0 +1,138 @@
+#include "queue/statements.h"
+
+/* The columns of a row that make its request, in the order in which claim.c reads them. */
+#define REQUEST_COLUMNS                                                                                                                    \
+	"r.row_id, r.attempts, r.forbidden, coalesce(r.give_up, 0), i.issuer_id, r.card_id, r.type,"                                       \
+	" r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date"
+
+/* The columns of a manifest that errands.c reads. */
+#define ERRAND_COLUMNS                                                                                                                        \
+	"m.manifest_id, m.source_no, s.name, m.name, m.archived, m.state, m.received_at, coalesce(m.first_row, 0), coalesce(m.last_row, -1)," \
+	" m.rows, m.accepted, m.queued + m.sending + m.in_doubt + m.held, m.rejected, m.reason"                                               \
+	" FROM manifest m JOIN source s ON s.source_no = m.source_no"
+
+const char *const statement_sql[STATEMENT_N] = {
+	[ENDPOINT_BIND] = "INSERT OR IGNORE INTO endpoint (name) VALUES (?1)",
+	[ENDPOINT_FIND] = "SELECT endpoint_no, open_ms FROM endpoint WHERE name = ?1",
+	[ENDPOINT_LOAD] = "SELECT state, reason, until, step, concurrency, token_expires_at FROM endpoint WHERE endpoint_no = ?1",
+	[ENDPOINT_STORE] = "UPDATE endpoint SET state = ?2, reason = ?3, until = ?4, step = ?5, concurrency = ?6, token_expires_at = ?7"
+			   " WHERE endpoint_no = ?1",
+	[ENDPOINT_SEEN] = "UPDATE endpoint SET last_accepted_at = ?2 WHERE endpoint_no = ?1",
+	[ENDPOINT_CLOCK] = "UPDATE endpoint SET open_ms = ?2 WHERE endpoint_no = ?1",
+	[ISSUER_BIND] = "INSERT INTO issuer (issuer_id, endpoint_no) VALUES (?1, ?2)"
+			" ON CONFLICT (issuer_id) DO UPDATE SET endpoint_no = excluded.endpoint_no",
+	[ISSUER_FIND] = "SELECT issuer_no FROM issuer WHERE issuer_id = ?1",
+	[ISSUERS_UNBIND] = "UPDATE issuer SET endpoint_no = NULL",
+	[SOURCE_BIND] = "INSERT INTO source (name, drop_directory) VALUES (?1, ?2)"
+			" ON CONFLICT (name) DO UPDATE SET drop_directory = excluded.drop_directory",
+	[SOURCE_FIND] = "SELECT source_no FROM source WHERE name = ?1",
+	[SOURCE_STORE] = "UPDATE source SET state = ?2, reason = ?3, waiting_files = ?4 WHERE source_no = ?1",
+
+	[MANIFEST_NEXT] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'manifest'), 0) + 1",
+	[MANIFEST_SAME_BYTES] = "SELECT manifest_id FROM manifest"
+				" WHERE source_no = ?1 AND sha256 = ?2 AND state IN ('released', 'settled') AND rejected = 0"
+				" ORDER BY manifest_id LIMIT 1",
+	[MANIFEST_RECORD] =
+		"INSERT INTO manifest (source_no, name, shown_name, sha256, bytes, state, reason, duplicate_of, received_at, settled_at,"
+		" device, inode, mtime_ns, receipt_at)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+	[MANIFEST_ORIGINAL_GONE] = "UPDATE manifest SET original = 0 WHERE manifest_id = ?1",
+	[MANIFEST_OF_ORIGINAL] = "SELECT manifest_id FROM manifest"
+				 " WHERE source_no = ?1 AND original = 1 AND name = ?2 AND inode = ?3 AND mtime_ns = ?4 AND bytes = ?5",
+	[MANIFEST_LOADING] = "SELECT m.manifest_id, s.name, m.shown_name, m.load_offset, m.load_line, m.verdict, m.rows"
+			     " FROM manifest m JOIN source s ON s.source_no = m.source_no"
+			     " WHERE m.state = 'loading' ORDER BY m.manifest_id LIMIT 1",
+	[MANIFEST_PROGRESS] = "UPDATE manifest SET load_offset = ?2, load_line = ?3 WHERE manifest_id = ?1 AND state = 'loading'",
+	[MANIFEST_ROWS] = "UPDATE manifest SET first_row = coalesce(first_row, ?2), last_row = ?3 WHERE manifest_id = ?1",
+	[MANIFEST_RELEASE] = "UPDATE manifest SET state = 'released', released_at = ?2, receipt_at = ?2, rejects_due = rejected > 0"
+			     " WHERE manifest_id = ?1 AND state = 'loading' AND verdict IS NULL",
+	[MANIFEST_CONDEMN] = "UPDATE manifest SET verdict = ?2 WHERE manifest_id = ?1 AND state = 'loading'",
+	[MANIFEST_REJECT] = "UPDATE manifest SET state = 'rejected', reason = verdict, settled_at = ?2, receipt_at = ?2"
+			    " WHERE manifest_id = ?1 AND state = 'loading' AND verdict IS NOT NULL",
+	[MANIFEST_SPAN] = "SELECT coalesce(reject_next, first_row, 0), coalesce(last_row, -1) FROM manifest WHERE manifest_id = ?1",
+	[MANIFEST_ROW_SPAN] = "SELECT coalesce(first_row, 0), coalesce(last_row, -1) FROM manifest WHERE manifest_id = ?1",
+	[MANIFEST_REJECTED_TO] = "UPDATE manifest SET reject_next = ?2 WHERE manifest_id = ?1",
+	[MANIFEST_REJECT_COUNT] = "SELECT state, count(*) FROM row WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 9, 10) GROUP BY state",
+	[MANIFEST_REJECT_ROWS] = "UPDATE row SET state = 8, superseded = row_id, same_as = NULL, behind = NULL, due = NULL,"
+				 " finished_at = ?4, detail = ?3"
+				 " WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 9, 10)",
+	[MANIFEST_TALLY] = "UPDATE manifest SET rows = rows + ?2, queued = queued + ?3, sending = sending + ?4, accepted = accepted + ?5,"
+			   " refused = refused + ?6, in_doubt = in_doubt + ?7, held = held + ?8, expired = expired + ?9,"
+			   " cancelled = cancelled + ?10, rejected = rejected + ?11, duplicate = duplicate + ?12, skipped = skipped + ?13"
+			   " WHERE manifest_id = ?1",
+	[MANIFEST_SETTLE] = "UPDATE manifest SET state = 'settled', settled_at = ?2, receipt_at = ?2"
+			    " WHERE manifest_id = ?1 AND state = 'released' AND queued + sending + in_doubt + held = 0",
+	[MANIFEST_PAUSE] = "UPDATE manifest SET paused = ?2, reason = ?3 WHERE manifest_id = ?1 AND paused = ''",
+
+	[ERRAND_ARCHIVE] = "SELECT " ERRAND_COLUMNS " WHERE m.archived IS NULL AND m.manifest_id > ?1 AND m.state <> 'loading'"
+			   " ORDER BY m.manifest_id LIMIT 1",
+	[ERRAND_REJECTS] = "SELECT " ERRAND_COLUMNS " WHERE m.rejects_due = 1 AND m.manifest_id > ?1 ORDER BY m.manifest_id LIMIT 1",
+	[ERRAND_RECEIPT] = "SELECT " ERRAND_COLUMNS " WHERE m.receipt_at <= ?2 AND m.manifest_id > ?1"
+			   " ORDER BY m.receipt_at, m.manifest_id LIMIT 1",
+	[ERRAND_ARCHIVED] = "UPDATE manifest SET archived = ?2 WHERE manifest_id = ?1",
+	[ERRAND_REJECTS_DONE] = "UPDATE manifest SET rejects_due = 0 WHERE manifest_id = ?1",
+	[ERRAND_RECEIPT_DONE] = "UPDATE manifest SET receipt_at = ?3, reason = CASE WHEN reason LIKE 'receipt: %' THEN '' ELSE reason END"
+				" WHERE manifest_id = ?1 AND queued + sending + in_doubt + held = ?2",
+	[ERRAND_FAILED] = "UPDATE manifest SET receipt_at = coalesce(?2, receipt_at),"
+			  " reason = CASE WHEN reason = '' OR reason LIKE 'receipt: %' THEN ?3 ELSE reason END WHERE manifest_id = ?1",
+	[ERRAND_RECEIPT_AT] = "SELECT min(receipt_at) FROM manifest WHERE receipt_at IS NOT NULL",
+	[RECEIPT_ROWS] =
+		"SELECT row_id, line, card_id, tracking_type, state, http_status, error_code, detail,"
+		" coalesce(operation_id, (SELECT k.operation_id FROM row k WHERE k.row_id = (SELECT o.same_as FROM row o WHERE o.row_id = v.row_id)))"
+		" FROM status v WHERE row_id > ?1 AND row_id <= ?2 ORDER BY row_id LIMIT ?3",
+	[REJECT_ROWS] = "SELECT r.row_id, r.line, x.byte_offset, x.byte_length, x.column_name, r.detail"
+			" FROM reject x JOIN row r ON r.row_id = x.row_id"
+			" WHERE x.row_id > ?1 AND x.row_id <= ?2 ORDER BY x.row_id LIMIT ?3",
+
+	[ROW_LAST] = "SELECT max(coalesce((SELECT max(row_id) FROM row), 0), coalesce((SELECT max(last_row) FROM manifest), 0))",
+	[ROW_ANY_BEHIND] = "SELECT EXISTS (SELECT 1 FROM row WHERE behind IS NOT NULL)",
+	[ROW_OF_CARD] = "SELECT row_id, event, state FROM row WHERE card_id = ?1 AND issuer_no = ?2 AND superseded = 0",
+	[ROW_SAME_REQUEST] = "SELECT 1 FROM row WHERE row_id = ?1 AND type = ?2 AND production_site IS ?3 AND tracking_number IS ?4"
+			     " AND postal_code IS ?5 AND country_code IS ?6 AND shipment_date IS ?7",
+	[ROW_SUPERSEDE] = "UPDATE row SET superseded = row_id WHERE row_id = ?1",
+	[ROW_ADD] =
+		"INSERT INTO row (row_id, manifest_id, line, issuer_no, card_id, type, state, production_site, tracking_number, postal_code,"
+		" country_code, shipment_date, event, superseded, same_as, behind, finished_at, detail)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+	[REJECT_ADD] = "INSERT INTO reject (row_id, byte_offset, byte_length, column_name) VALUES (?1, ?2, ?3, ?4)",
+	[LANE_ADD] = "INSERT OR IGNORE INTO lane (manifest_id, issuer_no, next_row) VALUES (?1, ?2, ?3)",
+	[LANES_OPEN] = "SELECT l.manifest_id, l.issuer_no, l.next_row, m.last_row, m.paused, l.paused_clock"
+		       " FROM manifest m JOIN lane l ON l.manifest_id = m.manifest_id"
+		       " WHERE m.state = 'released' AND m.manifest_id >= ?1 AND m.manifest_id <= ?2 ORDER BY l.manifest_id, l.issuer_no",
+	[LANE_DUE] = "SELECT due FROM row WHERE manifest_id = ?1 AND issuer_no = ?2 AND due IS NOT NULL ORDER BY due LIMIT 1",
+	[LANE_STORE] = "UPDATE lane SET next_row = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2",
+	[LANE_REMOVE] = "DELETE FROM lane WHERE manifest_id = ?1",
+	[LANE_PAUSE] = "UPDATE lane SET paused_clock = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2",
+	[LANE_CLAMP] = "UPDATE row SET due = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2 AND due > ?3",
+	[CLAIM_FRESH] = "SELECT " REQUEST_COLUMNS " FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
+			" WHERE r.row_id BETWEEN ?1 AND ?2 AND r.state = 0 AND r.issuer_no = ?3 AND r.behind IS NULL AND r.due IS NULL"
+			" ORDER BY r.row_id LIMIT ?4",
+	[CLAIM_DUE] = "SELECT " REQUEST_COLUMNS " FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
+		      " WHERE r.manifest_id = ?1 AND r.issuer_no = ?2 AND r.due <= ?3 ORDER BY r.due LIMIT ?4",
+	[CLAIM] = "UPDATE row SET state = 1, due = NULL, attempts = ?2, outcome = NULL, correlation = ?3, sent_at = ?4, finished_at = NULL,"
+		  " http_status = NULL, error_code = NULL, detail = NULL WHERE row_id = ?1 AND state = 0",
+	[ATTEMPT_KEEP] =
+		"INSERT INTO attempt (row_id, attempt, correlation, started_at, finished_at, http_status, error_code, outcome, detail)"
+		" SELECT row_id, attempts, correlation, sent_at, finished_at, http_status, error_code, outcome, detail"
+		" FROM row WHERE row_id = ?1",
+	[ATTEMPT_DROP] = "DELETE FROM attempt WHERE row_id = ?1 AND attempt = ?2",
+	[ATTEMPT_BACK] = "UPDATE row SET (correlation, sent_at, finished_at, http_status, error_code, outcome, detail) ="
+			 " (SELECT correlation, started_at, finished_at, http_status, error_code, outcome, detail FROM attempt"
+			 "  WHERE row_id = ?1 AND attempt = ?2) WHERE row_id = ?1",
+	[RECORD] =
+		"UPDATE row SET state = ?2, outcome = ?3, http_status = ?4, error_code = ?5, detail = ?6, operation_id = ?7, finished_at = ?8,"
+		" due = ?9, give_up = ?10, forbidden = ?11"
+		" WHERE row_id = ?1 AND state = 1",
+	[UNCLAIM] = "UPDATE row SET state = 0, due = ?2, attempts = attempts - 1, outcome = NULL, correlation = NULL, sent_at = NULL"
+		    " WHERE row_id = ?1 AND state = 1",
+	[UNBLOCK] = "UPDATE row SET behind = NULL, due = CASE state WHEN 0 THEN ?2 END WHERE behind = ?1"
+		    " RETURNING manifest_id, issuer_no, state",
+	[SENDING_ROWS] =
+		"SELECT r.row_id, r.manifest_id, e.endpoint_no, r.attempts FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
+		" LEFT JOIN endpoint e ON e.endpoint_no = i.endpoint_no WHERE r.state = 1 AND r.row_id > ?1 ORDER BY r.row_id LIMIT 1",
+	[RECOVER] = "UPDATE row SET state = ?2, outcome = ?3, detail = 'crash', finished_at = ?4, due = ?5 WHERE row_id = ?1 AND state = 1",
+	[COUNTS] = "SELECT coalesce(sum(rows), 0), coalesce(sum(queued), 0), coalesce(sum(sending), 0), coalesce(sum(accepted), 0),"
+		   " coalesce(sum(refused), 0), coalesce(sum(in_doubt), 0), coalesce(sum(held), 0), coalesce(sum(expired), 0),"
+		   " coalesce(sum(cancelled), 0), coalesce(sum(rejected), 0), coalesce(sum(duplicate), 0), coalesce(sum(skipped), 0),"
+		   " coalesce(sum(state = 'loading'), 0), coalesce(sum(state = 'released'), 0) FROM manifest",
+};
