@@ -49,45 +49,46 @@ static void read_claim(sqlite3_stmt *statement, int64_t manifest, struct queue_c
 }
 
 /* Rows that the lane passed earlier and whose time has come. */
-static bool find_due(struct queue *queue, struct lane *lane, size_t most, int64_t now_ms, struct queue_claim *ret_claims, size_t *ret_n)
+static bool find_due(struct queue *queue, struct lane *lane, size_t most, int64_t now_ms, struct queue_claim *const *ret_claims,
+		     size_t *ret_n)
 {
 	sqlite3_stmt *statement = db_use(&queue->db, CLAIM_DUE, "iiii", lane->manifest, lane->issuer, now_ms, (int64_t)most);
 	size_t n = 0;
 
 	while (n < most && db_row(&queue->db, statement))
-		read_claim(statement, lane->manifest, &ret_claims[n++]);
+		read_claim(statement, lane->manifest, ret_claims[n++]);
 	sqlite3_reset(statement);
 	*ret_n = n;
 	return db_healthy(&queue->db);
 }
 
 /* Rows that were never passed, from next_row on. */
-static bool find_fresh(struct queue *queue, struct lane *lane, size_t most, struct queue_claim *ret_claims, size_t *ret_n)
+static bool find_fresh(struct queue *queue, struct lane *lane, size_t most, struct queue_claim *const *ret_claims, size_t *ret_n)
 {
 	int64_t end = lane->last_row - lane->next_row < PASS ? lane->last_row : lane->next_row + PASS - 1;
 	sqlite3_stmt *statement = db_use(&queue->db, CLAIM_FRESH, "iiii", lane->next_row, end, lane->issuer, (int64_t)most);
 	size_t n = 0;
 
 	while (n < most && db_row(&queue->db, statement))
-		read_claim(statement, lane->manifest, &ret_claims[n++]);
+		read_claim(statement, lane->manifest, ret_claims[n++]);
 	sqlite3_reset(statement);
 	if (!db_healthy(&queue->db))
 		return false;
-	lane->next_row = n == most ? ret_claims[n - 1].row + 1 : end + 1;
+	lane->next_row = n == most ? ret_claims[n - 1]->row + 1 : end + 1;
 	lane->moved = true;
 	*ret_n = n;
 	return true;
 }
 
-static bool draw_correlations(struct queue *queue, struct queue_claim *claims, size_t n)
+static bool draw_correlations(struct queue *queue, struct queue_claim *const *claims, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		ssize_t got;
 
 		do
-			got = getrandom(&claims[i].correlation, sizeof(claims[i].correlation), 0);
+			got = getrandom(&claims[i]->correlation, sizeof(claims[i]->correlation), 0);
 		while (got < 0 && errno == EINTR);
-		if (got != sizeof(claims[i].correlation))
+		if (got != sizeof(claims[i]->correlation))
 			return queue_bug(queue, "the kernel gives no random numbers");
 	}
 	return true;
@@ -105,8 +106,8 @@ static bool take(struct queue *queue, struct lane *lane, struct queue_claim *cla
 			    claim->manifest, ROW_QUEUED, ROW_SENDING);
 }
 
-static bool claim_from(struct queue *queue, struct lane *lane, size_t most, int64_t now_ms, int64_t wall_ms, struct queue_claim *ret_claims,
-		       size_t *ret_n)
+static bool claim_from(struct queue *queue, struct lane *lane, size_t most, int64_t now_ms, int64_t wall_ms,
+		       struct queue_claim *const *ret_claims, size_t *ret_n)
 {
 	size_t n = 0, fresh = 0;
 	bool due = lane->next_due <= now_ms;
@@ -119,7 +120,7 @@ static bool claim_from(struct queue *queue, struct lane *lane, size_t most, int6
 	if (!draw_correlations(queue, ret_claims, n))
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (!take(queue, lane, &ret_claims[i], wall_ms))
+		if (!take(queue, lane, ret_claims[i], wall_ms))
 			return false;
 	}
 	if (due && !queue_lane_look_again(queue, lane))
@@ -133,7 +134,7 @@ static bool has_something(const struct lane *lane, int endpoint, int64_t now_ms)
 	return lane->endpoint == endpoint && !lane->paused && (lane->next_row <= lane->last_row || lane->next_due <= now_ms);
 }
 
-bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms, int64_t wall_ms, struct queue_claim *ret_claims,
+bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms, int64_t wall_ms, struct queue_claim *const *ret_claims,
 		 size_t *ret_n)
 {
 	struct queue_bound_endpoint *e = &queue->endpoints[endpoint];

@@ -59,6 +59,7 @@ struct queue {
 
 	struct tally *tallies;
 	size_t n_tallies, room_for_tallies;
+	int settled; /* in this turn */
 	struct lane *lanes;
 	size_t n_lanes, room_for_lanes;
 

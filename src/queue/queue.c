@@ -148,6 +148,11 @@ bool queue_in_turn(const struct queue *queue)
 	return queue->db.in_turn || queue->db.spoiled;
 }
 
+int queue_settled(const struct queue *queue)
+{
+	return queue->settled;
+}
+
 void queue_spoil(struct queue *queue, const struct error *err)
 {
 	db_spoil(&queue->db, err);
@@ -177,6 +182,7 @@ static bool settle(struct queue *queue)
 		int64_t manifest = queue->tallies[i].manifest;
 		int settled = db_change(db, db_use(db, MANIFEST_SETTLE, "ii", manifest, clock_wall_ms()));
 
+		queue->settled += settled > 0;
 		if (settled < 0 || (settled > 0 && !queue_lanes_forget(queue, manifest)))
 			return false;
 	}
@@ -202,6 +208,7 @@ bool queue_commit(struct queue *queue, struct error *err)
 {
 	bool committed;
 
+	queue->settled = 0;
 	if (!queue_in_turn(queue))
 		return true;
 	/* What cannot be stored spoils the turn, and db_commit says so. */
@@ -340,7 +347,8 @@ void queue_endpoint_open(struct queue *queue, int endpoint, bool open, int64_t n
 	e->open_ms = queue_clock(queue, endpoint, now_ms);
 	e->open_since = now_ms;
 	e->open = open;
-	if (e->open_ms - e->stored_open_ms >= CLOCK_STALE_MS || (!open && e->open_ms != e->stored_open_ms)) {
+	/* Only along with other changes: an idle daemon writes nothing. */
+	if (queue->db.in_turn && (e->open_ms - e->stored_open_ms >= CLOCK_STALE_MS || (!open && e->open_ms != e->stored_open_ms))) {
 		if (db_change(&queue->db, db_use(&queue->db, ENDPOINT_CLOCK, "ii", e->number, e->open_ms)) >= 0)
 			e->stored_open_ms = e->open_ms;
 	}

@@ -208,7 +208,7 @@ struct queue_claim {
 
 /* queue_claim marks up to most rows of the endpoint as sending that are due and whose card has nothing before them, going round the open
  * manifests. Random correlation ids are drawn here. */
-bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms, int64_t wall_ms, struct queue_claim *ret_claims,
+bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms, int64_t wall_ms, struct queue_claim *const *ret_claims,
 		 size_t *ret_n);
 
 /* queue_next_due: when queue_claim may find a row by time alone; now_ms where there is one now, INT64_MAX where there is none. */
@@ -233,8 +233,10 @@ bool queue_record(struct queue *queue, const struct queue_result *result, enum r
 /* queue_unclaim puts a claimed row back that was never given to the transport (shutdown); the attempt is undone. */
 bool queue_unclaim(struct queue *queue, const struct queue_claim *claim, int64_t now_ms);
 
-/* queue_open_rows: rows that are queued and not in a paused manifest, or sending; for run --until-idle. queue_counts: rows in each state
- * over all manifests. */
+/* queue_settled: how many manifests settled in the turn that was committed last. */
+int queue_settled(const struct queue *queue);
+
+/* queue_counts: rows in each state over all manifests. */
 struct queue_counts {
 	int64_t rows, by_state[ROW_N_STATES];
 	int64_t manifests_loading, manifests_released;

@@ -1,0 +1,352 @@
+#include "cli/daemon.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/lock.h"
+#include "cli/progress.h"
+#include "intake/intake.h"
+#include "queue/queue.h"
+#include "report/desk.h"
+#include "submit/http.h"
+#include "submit/submit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+/* A turn takes in at most so many events; after a commit that failed, the next one is tried so much later. */
+enum { MOST_EVENTS = 64, COMMIT_AGAIN_MS = 1000 };
+
+struct daemon {
+	const struct config *config;
+	int lock;
+	struct queue *queue;
+	struct http *http;
+	struct submit *submit;
+	struct intake *intake;
+	struct desk *desk;
+	struct progress *progress;
+	sd_event *event;
+	int64_t now_ms, wall_ms;
+	bool until_idle;
+	bool stopping;
+	int64_t stop_by_ms;
+	int64_t commit_at_ms; /* after a failed commit: not before */
+	int64_t failed_commits;
+};
+
+/* Copies in the spool whose manifest was never recorded: the crash came first. Their originals are in the drop directory. */
+static bool clear_spool(const struct config *config, struct queue *queue, struct error *err)
+{
+	scoped_free char *path = file_join(config->state_dir, "spool");
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+	int64_t next, number;
+
+	if (!directory)
+		return error_errno(err, errno, "%s", path);
+	if (!queue_manifest_next(queue, &next)) {
+		closedir(directory);
+		return queue_commit(queue, err);
+	}
+	while ((entry = readdir(directory))) {
+		if (text_to_int64(entry->d_name, &number) && number >= next && unlinkat(dirfd(directory), entry->d_name, 0) < 0)
+			log_write(LOG_WARNING, "%s/%s cannot be removed: %s", path, entry->d_name, strerror(errno));
+	}
+	closedir(directory);
+	return true;
+}
+
+static bool make_state(const struct config *config, struct error *err)
+{
+	static const char *const folders[] = { "spool", "archive" };
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		scoped_free char *path = file_join(config->state_dir, folders[i]);
+
+		if (!file_make_directories(path, 0750, err))
+			return false;
+	}
+	return true;
+}
+
+static bool bind_queue(const struct config *config, struct queue *queue, struct error *err)
+{
+	for (size_t i = 0; i < config->n_endpoints; i++) {
+		const struct config_endpoint *e = &config->endpoints[i];
+
+		(void)queue_bind_endpoint(queue, (int)i, e->name, e->resend_unknown);
+		for (size_t k = 0; k < e->n_issuers; k++)
+			(void)queue_bind_issuer(queue, e->issuers[k], (int)i);
+	}
+	for (size_t i = 0; i < config->n_sources; i++)
+		(void)queue_bind_source(queue, (int)i, config->sources[i].name, config->sources[i].drop);
+	/* What failed above has spoiled the turn, and the commit tells. */
+	return queue_commit(queue, err);
+}
+
+static bool open_queue(struct daemon *d, bool *ret_after_crash, struct error *err)
+{
+	scoped_free char *path = file_join(d->config->state_dir, "queue.db");
+	int64_t rows = 0;
+
+	if (!queue_open(path, &d->queue, err) || !bind_queue(d->config, d->queue, err))
+		return false;
+	(void)queue_recover(d->queue, d->now_ms, d->wall_ms, &rows);
+	if (!queue_commit(d->queue, err) || !clear_spool(d->config, d->queue, err))
+		return false;
+	if (rows)
+		log_write(LOG_WARNING,
+			  "%" PRId64
+			  " rows were being sent when the last process ended: whether D1 has them is not known (list --state in_doubt)",
+			  rows);
+	*ret_after_crash = rows > 0;
+	return true;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+	struct daemon *d = user;
+
+	(void)source;
+	if (!d->stopping) {
+		d->stopping = true;
+		d->stop_by_ms = clock_steady_ms() + d->config->stop_timeout_ms;
+		log_write(LOG_NOTICE, "stopping: %zu requests in flight may finish", submit_in_flight(d->submit));
+		sd_notify(0, "STOPPING=1\nSTATUS=stopping: what is in flight may finish");
+	}
+	(void)info;
+	return 0;
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+	(void)source;
+	(void)info;
+	(void)user;
+	log_write(LOG_NOTICE, "HUP: the configuration is read at the start; restart to change it");
+	return 0;
+}
+
+static int on_inotify(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+	struct daemon *d = user;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	intake_events(d->intake, clock_steady_ms());
+	return 0;
+}
+
+/* Only wakes the loop: the turn itself runs what is ready. */
+static int on_network(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	(void)user;
+	return 0;
+}
+
+static bool watch_events(struct daemon *d, struct error *err)
+{
+	sigset_t signals;
+	int result;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	result = sd_event_new(&d->event);
+	/* All sources at one priority: at a lower one, a source behind busy input would never run. */
+	if (result >= 0)
+		result = sd_event_add_signal(d->event, NULL, SIGTERM, on_stop, d);
+	if (result >= 0)
+		result = sd_event_add_signal(d->event, NULL, SIGINT, on_stop, d);
+	if (result >= 0)
+		result = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
+	if (result >= 0)
+		result = sd_event_add_io(d->event, NULL, intake_descriptor(d->intake), EPOLLIN, on_inotify, d);
+	if (result >= 0)
+		result = sd_event_add_io(d->event, NULL, http_descriptor(d->http), EPOLLIN, on_network, d);
+	if (result >= 0)
+		result = sd_event_set_watchdog(d->event, true);
+	return result >= 0 ? true : error_errno(err, -result, "the event loop");
+}
+
+bool daemon_new(const struct config *config, bool until_idle, struct daemon **ret_daemon, struct error *err)
+{
+	struct daemon *d = xcalloc(1, sizeof(*d));
+	bool after_crash;
+
+	d->config = config;
+	d->until_idle = until_idle;
+	d->lock = -1;
+	d->now_ms = clock_steady_ms();
+	d->wall_ms = clock_wall_ms();
+	if (!make_state(config, err) || !lock_take(config->state_dir, &d->lock, err) || !open_queue(d, &after_crash, err) ||
+	    !http_new(&d->http, err) || !submit_new(config, d->queue, d->http, after_crash, &d->submit, err) ||
+	    !intake_new(config, d->queue, &d->intake, err)) {
+		daemon_free(d);
+		return false;
+	}
+	d->desk = desk_new(config, d->queue);
+	if (!progress_new(d->queue, until_idle, &d->progress, err) || !watch_events(d, err)) {
+		daemon_free(d);
+		return false;
+	}
+	*ret_daemon = d;
+	return true;
+}
+
+void daemon_free(struct daemon *d)
+{
+	if (!d)
+		return;
+	sd_event_unref(d->event);
+	progress_free(d->progress);
+	desk_free(d->desk);
+	intake_free(d->intake);
+	if (d->http)
+		http_abort_all(d->http);
+	submit_free(d->submit);
+	http_free(d->http);
+	queue_close(d->queue);
+	if (d->lock >= 0)
+		close(d->lock);
+	free(d);
+}
+
+static void gather(struct daemon *d)
+{
+	struct text complaint = { 0 };
+	struct error err;
+
+	submit_listen(d->submit, d->now_ms, d->wall_ms);
+	if (d->now_ms < d->commit_at_ms)
+		return;
+	/* First, while nothing is changed: a receipt tells what is committed. */
+	if (!d->stopping && !desk_work(d->desk, d->wall_ms, &err))
+		log_write(LOG_ERR, "%s", err.text);
+	for (; desk_complaint(d->desk, &complaint); text_clear(&complaint))
+		log_write(LOG_WARNING, "%s", complaint.data);
+	text_free(&complaint);
+	intake_gather(d->intake, d->now_ms, d->wall_ms, !d->stopping);
+	/* After a failed commit, answers are written before any further row is claimed. */
+	submit_gather(d->submit, !d->stopping && (d->failed_commits == 0 || submit_unwritten(d->submit) == 0));
+}
+
+static bool commit(struct daemon *d)
+{
+	struct error err;
+
+	if (queue_commit(d->queue, &err)) {
+		if (d->failed_commits)
+			log_write(LOG_NOTICE, "the queue can be written again, after %" PRId64 " failed tries", d->failed_commits);
+		d->failed_commits = 0;
+		return true;
+	}
+	if (d->failed_commits++ == 0)
+		log_write(LOG_ERR, "%s: nothing is sent or removed until the queue can be written; it is tried again every second",
+			  err.text);
+	d->commit_at_ms = d->now_ms + COMMIT_AGAIN_MS;
+	return false;
+}
+
+static void turn(struct daemon *d)
+{
+	bool committed = true;
+
+	d->now_ms = clock_steady_ms();
+	d->wall_ms = clock_wall_ms();
+	gather(d);
+	if (d->now_ms >= d->commit_at_ms) {
+		committed = commit(d);
+		submit_act(d->submit, committed, d->now_ms);
+		intake_act(d->intake, committed);
+		desk_act(d->desk, committed);
+		if (intake_landed(d->intake) > 0 || (committed && queue_settled(d->queue) > 0))
+			desk_look(d->desk);
+	}
+	progress_show(d->progress, d->now_ms, submit_in_flight(d->submit));
+}
+
+static bool is_idle(struct daemon *d)
+{
+	return submit_in_flight(d->submit) == 0 && intake_all_loaded(d->intake) && !intake_busy(d->intake) && !desk_busy(d->desk) &&
+	       !submit_can_move(d->submit, d->now_ms) && d->failed_commits == 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How long the loop may sleep, in microseconds; UINT64_MAX: until something happens. */
+static uint64_t wait_us(struct daemon *d)
+{
+	int64_t next = INT64_MAX, http = http_timeout_ms(d->http), wait;
+
+	if (d->now_ms < d->commit_at_ms) {
+		next = d->commit_at_ms;
+	} else if (!d->stopping) {
+		if (intake_busy(d->intake) || desk_busy(d->desk))
+			return 0;
+		next = earlier(intake_next_ms(d->intake), submit_next_ms(d->submit, d->now_ms));
+		wait = desk_next_ms(d->desk);
+		if (wait != INT64_MAX)
+			next = earlier(next, d->now_ms + (wait > d->wall_ms ? wait - d->wall_ms : 0));
+	} else {
+		next = d->stop_by_ms;
+	}
+	if (d->stopping && d->now_ms >= d->commit_at_ms && submit_unwritten(d->submit) > 0)
+		return 0;
+	next = earlier(next, progress_next_ms(d->progress));
+	wait = next == INT64_MAX ? INT64_MAX : next - clock_steady_ms();
+	if (http >= 0)
+		wait = earlier(wait, http);
+	if (wait == INT64_MAX)
+		return UINT64_MAX;
+	return wait > 0 ? (uint64_t)wait * 1000 : 0;
+}
+
+static int finish(struct daemon *d)
+{
+	size_t in_flight = submit_in_flight(d->submit);
+
+	if (in_flight)
+		log_write(LOG_WARNING, "stopped with %zu requests in flight: their rows will be in_doubt", in_flight);
+	progress_end(d->progress);
+	return d->until_idle && !d->stopping ? progress_status(d->progress) : 0;
+}
+
+int daemon_run(struct daemon *d)
+{
+	log_write(LOG_NOTICE, "trackbridge " TRACKBRIDGE_VERSION " started: %zu sources, %zu endpoints", d->config->n_sources,
+		  d->config->n_endpoints);
+	sd_notify(0, "READY=1");
+	for (uint64_t wait = 0;; wait = wait_us(d)) {
+		int result = sd_event_run(d->event, wait);
+
+		for (int n = 1; result > 0 && n < MOST_EVENTS; n++)
+			result = sd_event_run(d->event, 0);
+		if (result < 0) {
+			log_write(LOG_ERR, "the event loop failed: %s", strerror(-result));
+			return ERROR_INTERNAL;
+		}
+		turn(d);
+		if (d->stopping && (submit_in_flight(d->submit) == 0 || d->now_ms >= d->stop_by_ms))
+			return finish(d);
+		if (d->until_idle && is_idle(d))
+			return finish(d);
+	}
+}

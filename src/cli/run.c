@@ -1,0 +1,72 @@
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/daemon.h"
+#include "config/config.h"
+#include "submit/jwt.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* A key that others can read is a configuration error: said before anything is sent. */
+static bool secrets_are_private(const struct config *config, struct error *err)
+{
+	for (size_t i = 0; i < config->n_endpoints; i++) {
+		const struct config_endpoint *e = &config->endpoints[i];
+
+		if (!jwt_secret_is_private(e->jwt.key, err) || !jwt_secret_is_private(e->tls.key, err))
+			return error_prefix(err, "endpoint %s: ", e->name);
+	}
+	return true;
+}
+
+/* No core file: it would hold keys and tokens. As many descriptors as allowed: each request in flight is a socket. */
+static void prepare_process(void)
+{
+	struct rlimit files;
+
+	prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+int cli_run(const struct cli_options *options, int argc, char **argv)
+{
+	static const struct option names[] = {
+		{ "until-idle", no_argument, NULL, 'u' },
+		{ "debug", no_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct daemon *daemon = NULL;
+	struct config *config = NULL;
+	struct error err = { 0 };
+	bool until_idle = false;
+	int priority = LOG_INFO, option, status;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		switch (option) {
+		case 'u': until_idle = true; break;
+		case 'd': priority = LOG_DEBUG; break;
+		case 'h': return cli_help("run");
+		default: return ERROR_USAGE;
+		}
+	}
+	if (optind != argc)
+		return cli_usage_error("run", "takes no argument, not '%s'", argv[optind]);
+	log_open(priority);
+	prepare_process();
+	if (config_read(options->config_path, &config, &err) && secrets_are_private(config, &err) &&
+	    daemon_new(config, until_idle, &daemon, &err)) {
+		status = daemon_run(daemon);
+	} else {
+		log_write(LOG_ERR, "%s", err.text);
+		status = (int)err.code;
+	}
+	daemon_free(daemon);
+	config_free(config);
+	return status;
+}

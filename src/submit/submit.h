@@ -1,0 +1,42 @@
+/*
+ * submit: what leaves for D1. Claims due rows into free slots, sends them after the commit that says so, judges what comes back and records
+ * it. One endpoint never waits for another. A flight (one row under way) goes through: claimed (in this turn's transaction) -> sent (after
+ * the commit) -> answered (kept until it is on disk) -> free.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "config/config.h"
+#include "queue/queue.h"
+#include "submit/http.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct submit;
+
+/* submit_new borrows all; the endpoints' stored states are taken over. after_crash: rows were sending when the last process ended, so begin
+ * with one in flight. */
+bool submit_new(const struct config *config, struct queue *queue, struct http *http, bool after_crash, struct submit **ret_submit,
+		struct error *err);
+void submit_free(struct submit *submit);
+
+/* submit_listen takes in what came back from the network at this time; nothing is written. */
+void submit_listen(struct submit *submit, int64_t now_ms, int64_t wall_ms);
+
+/* submit_gather records what came back and, where claiming, claims rows: all in the turn's transaction. */
+void submit_gather(struct submit *submit, bool claiming);
+
+/* submit_act sends what was claimed where the turn was committed, and forgets it where not. */
+void submit_act(struct submit *submit, bool committed, int64_t now_ms);
+
+/* submit_in_flight: requests under way or answers not yet on disk. submit_unwritten: answers among them. */
+size_t submit_in_flight(const struct submit *submit);
+size_t submit_unwritten(const struct submit *submit);
+
+/* submit_can_move tells whether a row could be claimed now or as soon as a slot or a token is free: not waiting for a later time or an
+ * operator. */
+bool submit_can_move(struct submit *submit, int64_t now_ms);
+
+/* submit_next_ms: when submit_gather has something to do by time alone (steady ms), or INT64_MAX. */
+int64_t submit_next_ms(struct submit *submit, int64_t now_ms);
