@@ -185,6 +185,13 @@ static bool has_space(struct intake *intake)
 	return !intake->short_of_space;
 }
 
+static void remove_marker(const struct intake *intake, const struct take *take, int directory, int64_t manifest)
+{
+	if (take->marker && unlinkat(directory, take->marker, 0) < 0 && errno != ENOENT)
+		log_write(LOG_WARNING, "%s: the marker of manifest %" PRId64 " cannot be removed: %s",
+			  intake->config->sources[take->source].name, manifest, strerror(errno));
+}
+
 /* A left-over that was recorded before the crash only has to go; it is not recorded twice. */
 static bool recorded_before(struct intake *intake, struct take *take, const char *drop, bool *ret_gone)
 {
@@ -200,6 +207,7 @@ static bool recorded_before(struct intake *intake, struct take *take, const char
 		return false;
 	if (!manifest)
 		return true;
+	remove_marker(intake, take, directory, manifest);
 	if (unlinkat(directory, take->taken_name, 0) < 0 && errno != ENOENT)
 		return true;
 	*ret_gone = true;
@@ -233,7 +241,7 @@ static void begin_take(struct intake *intake, int index, const char *found)
 	*take = (struct take){ .source = index, .left_over = original != NULL };
 	take->name = xstrdup(original ? original : found);
 	take->taken_name = original ? xstrdup(found) : spool_taken_name(found);
-	marker = watch_marker(source->watch, take->name);
+	marker = watch_marker(source->watch, found);
 	take->marker = marker ? xstrdup(marker) : NULL;
 	if (take->left_over) {
 		if (!recorded_before(intake, take, source->config->drop, &gone)) {
@@ -298,7 +306,6 @@ static void copy(struct intake *intake)
 	case SPOOL_FAILED: failed(intake, &err); break;
 	}
 	forget_take(take);
-	watch_rescan(watch);
 }
 
 static void record(struct intake *intake)
@@ -355,14 +362,10 @@ static void finish(struct intake *intake)
 	struct take *take = &intake->take;
 	const struct config_source *source = &intake->config->sources[take->source];
 	struct error err;
-	scoped_close int directory = -1;
+	scoped_close int directory = take->marker ? open(source->drop, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	if (take->marker) {
-		directory = open(source->drop, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (directory >= 0 && unlinkat(directory, take->marker, 0) < 0 && errno != ENOENT)
-			log_write(LOG_WARNING, "%s: the marker of manifest %" PRId64 " cannot be removed: %s", source->name, take->manifest,
-				  strerror(errno));
-	}
+	if (directory >= 0)
+		remove_marker(intake, take, directory, take->manifest);
 	if (!spool_finish(take->spool, &err))
 		log_write(LOG_WARNING, "%s: %s", source->name, err.text);
 	take->spool = NULL;
@@ -443,7 +446,8 @@ bool intake_all_loaded(const struct intake *intake)
 	for (size_t i = 0; i < intake->config->n_sources; i++) {
 		const struct source *source = &intake->sources[i];
 
-		if (!source->stored || watch_waiting_files(source->watch) > 0)
+		/* A directory that is not there has no file present. */
+		if (!source->stored || (source->state == WATCH_OPEN && !watch_settled(source->watch)))
 			return false;
 	}
 	return true;

@@ -32,19 +32,22 @@ struct spool_file {
 enum { SPOOL_SLICE = 4 * 1024 * 1024, SPOOL_MOST_STEM = 200 };
 
 /*
- * spool_start takes name (or, where left_over, a file that already is called .trackbridge-NAME since a crash; name is then the original
- * name as far as known) of the directory and will copy to the path copy. Fails with SPOOL_UNFIT or SPOOL_FAILED in ret_step.
+ * spool_start takes name of the directory (it becomes taken_name there) and will copy to the path copy. Where left_over, the file already
+ * is called taken_name since a crash, nothing is renamed, and name is the original name as far as known. Fails with SPOOL_UNFIT or
+ * SPOOL_FAILED in ret_step; the file then bears the name it had. While it is being taken it is locked (flock), so that no second process
+ * takes it as a left-over.
  */
-bool spool_start(const char *directory, const char *name, const char *taken_name, const char *copy, struct spool **ret_spool,
-		 enum spool_step *ret_step, struct error *err);
+bool spool_start(const char *directory, const char *name, const char *taken_name, bool left_over, const char *copy,
+		 struct spool **ret_spool, enum spool_step *ret_step, struct error *err);
 
-/* spool_copy does one slice. */
+/* spool_copy does one slice. After any step but SPOOL_MORE and SPOOL_COPIED, spool_drop is all that is left to be called. */
 enum spool_step spool_copy(struct spool *spool, struct error *err);
 
 /* spool_file describes what was copied; valid after SPOOL_COPIED until spool_finish or spool_drop. */
 const struct spool_file *spool_file(const struct spool *spool);
 
-/* spool_finish removes the original (only if it still is the same inode) after the record is durable, and frees. */
+/* spool_finish removes the original after the record is durable, and frees. An original that is another inode by now is left alone; one
+ * that was written to since it was copied gets its name back, to be taken again. False then, or where it cannot be removed: err says so. */
 bool spool_finish(struct spool *spool, struct error *err);
 
 /* spool_drop gives the original its name back (if that name is free), removes the copy, and frees. Takes NULL. */

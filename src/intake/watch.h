@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/text.h"
 #include "config/config.h"
 
 #include <stdbool.h>
@@ -33,10 +34,15 @@ void watch_run(struct watch *watch, int64_t now_ms);
 int64_t watch_next_ms(const struct watch *watch);
 
 /* watch_oldest gives the complete file to take next (by modification time, then name), or NULL. left-over .trackbridge-* files of a crash
- * come first. The name is valid until the next call. */
+ * come first. It stays the oldest, and the name valid, until watch_taken or watch_unfit is told of it or the directory is looked at again.
+ */
 const char *watch_oldest(struct watch *watch);
 
-/* watch_taken forgets a name: it was taken, or is gone. */
+/* watch_marker gives the name of the marker that is to be removed with a file (when: marker), or NULL; valid until the next call. */
+const char *watch_marker(struct watch *watch, const char *name);
+
+/* watch_taken forgets a name: it was renamed by spool_start (call it right after that), or is gone. A name that spool gives back is found
+ * again by itself, and then has to stand still for quiet whatever the rule is. */
 void watch_taken(struct watch *watch, const char *name);
 
 /* watch_unfit is told that a name cannot be taken; it is left alone until it changes. True the first time, so that it is logged once. */
@@ -45,6 +51,13 @@ bool watch_unfit(struct watch *watch, const char *name);
 /* watch_rescan makes the next watch_run look at the whole directory. */
 void watch_rescan(struct watch *watch);
 
+/* watch_settled: every file that is there was looked at, and none is complete or about to become so by standing still. */
+bool watch_settled(const struct watch *watch);
+
 enum watch_state watch_state(const struct watch *watch);
 const char *watch_reason(const struct watch *watch);    /* why it waits; "" when open */
 int64_t watch_waiting_files(const struct watch *watch); /* names that match and are not taken yet */
+
+/* watch_next_complaint appends one line for the log to ret_line: a matching name that is no file, once for each name (so many at most), or
+ * inotify that cannot be had. False where there is nothing to say. */
+bool watch_next_complaint(struct watch *watch, struct text *ret_line);

@@ -32,9 +32,10 @@ struct pace {
 	int step;         /* how many pauses running: the exponent of the back-off */
 	/* in memory */
 	int64_t first_ms, most_ms;
-	int most;                      /* concurrency of the configuration */
-	int level;                     /* most requests in flight at the moment, 1 to most */
-	int busy, broken, unreachable; /* answers of that kind running */
+	int most;         /* concurrency of the configuration */
+	int level;        /* most requests in flight at the moment, 1 to most */
+	bool slow_start;  /* level doubles, until it is at most or the endpoint says it is busy; then it grows by one */
+	int busy, broken; /* answers of that kind running, which only a good one ends */
 	int good_since_growth;
 	/* rows whose 403 (or 401 on a fresh token) count, running: different cards */
 	uint64_t forbidden_cards[PACE_FORBIDDEN_CARDS];
@@ -69,12 +70,13 @@ bool pace_answered(struct pace *pace, const struct pace_event *event);
 /* pace_trouble pauses for a reason that did not come with a row's answer (the token endpoint's). Returns true where something changed. */
 bool pace_trouble(struct pace *pace, enum pace_reason reason, int64_t now_ms, double random);
 
-/* pace_free_slots tells how many requests may be added now to those in flight; moves paused to probing when the time has come
- * (ret_changed). Takes from the rate's bucket only with pace_took. */
+/* pace_free_slots tells how many requests may be added now to those in flight; moves paused to probing when the time has come and
+ * nothing is in flight any more (ret_changed). Takes from the rate's bucket only with pace_took. */
 int pace_free_slots(struct pace *pace, int in_flight, int64_t now_ms, bool *ret_changed);
 void pace_took(struct pace *pace, int n, int64_t now_ms);
 
-/* pace_next_ms: when pace_free_slots may say more by time alone (steady ms), or INT64_MAX. */
+/* pace_next_ms: from when on there is a free slot by time alone: now_ms where there already is one, a later time (steady ms), or INT64_MAX
+ * where an answer or a command has to come first. */
 int64_t pace_next_ms(const struct pace *pace, int in_flight, int64_t now_ms);
 
 /* pace_pause and pace_resume are an operator's. */

@@ -1,0 +1,145 @@
+#include "bad.h"
+
+static void an_address_is_https_with_a_host_and_without_secrets(void **state)
+{
+	static const struct bad cases[] = {
+		{ "https://d1.example/banking/v1", "http://d1.example/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' must begin with https://" },
+		{ "https://d1.example/banking/v1", "d1.example", "5:14: 'api_url' of endpoint 'bankfr' must begin with https://" },
+		{ "https://d1.example/banking/v1", "https://", "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https:///v1", "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://user:secret@d1.example/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' must not hold a user or password" },
+		{ "https://d1.example/banking/v1", "https://d1.example/v1?key=secret",
+		  "5:14: 'api_url' of endpoint 'bankfr' must not have a query (?) or fragment (#)" },
+		{ "https://d1.example/banking/v1", "\"https://d1.example/v1#a\"",
+		  "5:14: 'api_url' of endpoint 'bankfr' must not have a query (?) or fragment (#)" },
+		{ "https://d1.example/banking/v1", "https://d1.example:0/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://d1.example:65536/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://d1.example:/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://d1.example:44x/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://d1.example:4-3/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://d1.example:123456/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://.example", "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://d1 .example/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has a character that cannot stand in an address (RFC 3986)" },
+		{ "https://d1.example/banking/v1", "https://d1_example/v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://-d1.example",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://[::1/v1", "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "https://[]/v1", "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "\"https://[::1]x/v1\"",
+		  "5:14: 'api_url' of endpoint 'bankfr' has no valid host and port" },
+		{ "https://d1.example/banking/v1", "\"https://d1.example/é\"",
+		  "5:14: 'api_url' of endpoint 'bankfr' has a character that cannot stand in an address (RFC 3986)" },
+		{ "https://d1.example/banking/v1", "https://d1.example\\v1",
+		  "5:14: 'api_url' of endpoint 'bankfr' has a character that cannot stand in an address (RFC 3986)" },
+		{ "https://d1.example/banking/v1", "[\"https://d1.example\"]",
+		  "5:14: 'api_url' of endpoint 'bankfr' must be a single value, not a list" },
+		{ "https://d1.example/authz/v1/oauth2/token", "http://d1.example/token",
+		  "6:16: 'token_url' of endpoint 'bankfr' must begin with https://" },
+		{ "#endpoint", "proxy: proxy.example:3128", "7:12: 'proxy' of endpoint 'bankfr' must begin with http:// or https://" },
+		{ "#endpoint", "proxy: http://user:secret@proxy.example",
+		  "7:12: 'proxy' of endpoint 'bankfr' must not hold a user or password" },
+		{ "#endpoint", "proxy: http://proxy.example/path",
+		  "7:12: 'proxy' of endpoint 'bankfr' must be a scheme, a host and a port, without a path" },
+		{ "#endpoint", "proxy: socks5://proxy.example", "7:12: 'proxy' of endpoint 'bankfr' must begin with http:// or https://" },
+	};
+
+	(void)state;
+	expect_errors(cases, COUNT(cases));
+}
+
+static void an_issuer_has_ten_characters_and_one_endpoint(void **state)
+{
+	static const struct bad cases[] = {
+		{ "[BANKFR0001]", "[]", "8:14: 'issuers' of endpoint 'bankfr' must not be empty" },
+		{ "[BANKFR0001]", "BANKFR0001", "8:14: 'issuers' of endpoint 'bankfr' must be a list" },
+		{ "[BANKFR0001]", "[BANKFR001]",
+		  "8:15: 'issuers' of endpoint 'bankfr' has 'BANKFR001', but an issuer's id must be exactly 10 letters, digits, '_' or '-'" },
+		{ "[BANKFR0001]", "[\"BANKFR 001\"]",
+		  "8:15: 'issuers' of endpoint 'bankfr' has 'BANKFR 001', but an issuer's id must be exactly 10 letters, digits, '_' or '-'" },
+		{ "[BANKFR0001]", "[[BANKFR0001]]", "8:15: 'issuers' of endpoint 'bankfr' must be a single value, not a list" },
+		{ "[BANKFR0001]", "[BANKFR0001, BANKFR0002, BANKFR0001]",
+		  "8:39: issuer 'BANKFR0001' of endpoint 'bankfr' belongs to endpoint 'bankfr' already" },
+		{ "sources:\n",
+		  "  - name: bankbe\n    api_url: https://d1.example\n    token_url: https://d1.example/token\n    issuers: [BANKBE0001, BANKFR0001]\n    jwt: { issuer: BANKBE0001, key: jwt.key, key_id: k1 }\n    tls: { certificate: client.pem, key: client.key }\nsources:\n",
+		  "14:27: issuer 'BANKFR0001' of endpoint 'bankbe' belongs to endpoint 'bankfr' already" },
+		{ "sources:\n",
+		  "  - name: bankfr\n    api_url: https://d1.example\n    token_url: https://d1.example/token\n    issuers: [BANKBE0001, BANKBE0002]\n    jwt: { issuer: BANKBE0001, key: jwt.key, key_id: k1 }\n    tls: { certificate: client.pem, key: client.key }\nsources:\n",
+		  "11:11: a second endpoint is called 'bankfr'" },
+	};
+
+	(void)state;
+	expect_errors(cases, COUNT(cases));
+}
+
+static void times_that_do_not_fit_each_other_are_rejected(void **state)
+{
+	static const struct bad cases[] = {
+		{ "#endpoint", "retry: { first: 20m }",
+		  "7:21: 'retry.first' of endpoint 'bankfr' (1s unless given) is longer than 'retry.most' (15m unless given)" },
+		{ "#endpoint", "retry: { first: 2s, most: 1s }",
+		  "7:21: 'retry.first' of endpoint 'bankfr' (1s unless given) is longer than 'retry.most' (15m unless given)" },
+		{ "#endpoint", "connect_timeout: 61s",
+		  "7:22: 'connect_timeout' of endpoint 'bankfr' (10s unless given) is longer than 'timeout' (60s unless given)" },
+		{ "#endpoint", "timeout: 71s", "7:14: 'stop_timeout' (70s unless given) is shorter than 'timeout' of endpoint 'bankfr'" },
+		{ "#top", "stop_timeout: 59s", "2:15: 'stop_timeout' (70s unless given) is shorter than 'timeout' of endpoint 'bankfr'" },
+		{ "#endpoint", "timeout: 5s",
+		  "7:14: 'connect_timeout' of endpoint 'bankfr' (10s unless given) is longer than 'timeout' (60s unless given)" },
+		{ "#endpoint", "retry: { most: 500ms }",
+		  "7:20: 'retry.first' of endpoint 'bankfr' (1s unless given) is longer than 'retry.most' (15m unless given)" },
+	};
+
+	(void)state;
+	expect_errors(cases, COUNT(cases));
+}
+
+static void addresses_may_have_ports_and_ipv6(void **state)
+{
+	static const struct {
+		const char *url, *expected;
+	} cases[] = {
+		{ "https://d1.example:8443/banking/v1/", "https://d1.example:8443/banking/v1" },
+		{ "https://127.0.0.1:1", "https://127.0.0.1:1" },
+		{ "\"https://[::1]:65535//\"", "https://[::1]:65535" },
+		{ "\"https://[fe80::1]\"", "https://[fe80::1]" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct config *config = expect_good("https://d1.example/banking/v1", cases[i].url);
+
+		assert_string_equal(config->endpoints[0].api_url, cases[i].expected);
+		config_free(config);
+	}
+}
+
+static void a_proxy_may_end_in_a_slash(void **state)
+{
+	struct config *config = expect_good("#endpoint", "proxy: https://proxy.example:3128/");
+
+	(void)state;
+	assert_string_equal(config->endpoints[0].proxy, "https://proxy.example:3128/");
+	config_free(config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_address_is_https_with_a_host_and_without_secrets),
+		cmocka_unit_test(an_issuer_has_ten_characters_and_one_endpoint),
+		cmocka_unit_test(times_that_do_not_fit_each_other_are_rejected),
+		cmocka_unit_test(addresses_may_have_ports_and_ipv6),
+		cmocka_unit_test(a_proxy_may_end_in_a_slash),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
