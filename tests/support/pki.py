@@ -1,0 +1,123 @@
+"""Keys and certificates for tests, EC P-256 throughout, made once with the openssl command. `python3 pki.py DIR`.
+
+ca                     the CA of server and client
+server                 localhost and 127.0.0.1
+expired-server         the same, but its time is over
+wrong-host-server      for another host's name
+other-server           localhost, of a CA that nobody trusts
+client                 what the scripted API wants to see
+expired-client, other-client (of other-ca)   what it must refuse
+jwt.key jwt.pub        the ES256 signing key; other-jwt.key is not registered anywhere
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CA_CONFIG = """
+[ca]
+default_ca = this
+[this]
+database = index.txt
+serial = serial.txt
+new_certs_dir = .
+default_md = sha256
+unique_subject = no
+policy = any
+[any]
+commonName = supplied
+"""
+
+
+def _openssl(directory: Path, *arguments: str) -> None:
+    done = subprocess.run(["openssl", *arguments], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"openssl {' '.join(arguments)}: {done.stderr}")
+
+
+def _key(directory: Path, name: str) -> None:
+    _openssl(directory, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", name)
+
+
+def _ca(directory: Path, name: str) -> None:
+    _key(directory, f"{name}.key")
+    _openssl(directory, "req", "-x509", "-new", "-key", f"{name}.key", "-sha256", "-days", "3650", "-subj", f"/CN=test {name}",
+             "-out", f"{name}.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+
+def _leaf(directory: Path, name: str, ca: str, usage: str, names: str = "", *, expired: bool = False) -> None:
+    _key(directory, f"{name}.key")
+    lines = ["basicConstraints=critical,CA:false", "keyUsage=critical,digitalSignature", f"extendedKeyUsage={usage}"]
+    if names:
+        lines.append(f"subjectAltName={names}")
+    (directory / "leaf.ext").write_text("\n".join(lines) + "\n")
+    # `openssl ca`, because `openssl x509` of version 3.0 cannot date a certificate back.
+    start, end = ("20200101000000Z", "20200201000000Z") if expired else ("20200101000000Z", "20491231000000Z")
+    _openssl(directory, "req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-out", "leaf.csr")
+    _openssl(directory, "ca", "-batch", "-notext", "-config", "ca.conf", "-cert", f"{ca}.pem", "-keyfile", f"{ca}.key",
+             "-startdate", start, "-enddate", end, "-extfile", "leaf.ext", "-in", "leaf.csr", "-out", f"{name}.pem")
+
+
+def _make(directory: Path) -> None:
+    (directory / "ca.conf").write_text(CA_CONFIG)
+    (directory / "index.txt").write_text("")
+    (directory / "serial.txt").write_text("1000\n")
+    here = "DNS:localhost,IP:127.0.0.1"
+    _ca(directory, "ca")
+    _ca(directory, "other-ca")
+    _leaf(directory, "server", "ca", "serverAuth", here)
+    _leaf(directory, "expired-server", "ca", "serverAuth", here, expired=True)
+    _leaf(directory, "wrong-host-server", "ca", "serverAuth", "DNS:elsewhere.example")
+    _leaf(directory, "other-server", "other-ca", "serverAuth", here)
+    _leaf(directory, "client", "ca", "clientAuth")
+    _leaf(directory, "expired-client", "ca", "clientAuth", expired=True)
+    _leaf(directory, "other-client", "other-ca", "clientAuth")
+    for name in ("jwt", "other-jwt"):
+        _key(directory, f"{name}.key")
+        _openssl(directory, "pkey", "-in", f"{name}.key", "-pubout", "-out", f"{name}.pub")
+    for pattern in ("leaf.*", "ca.conf", "index.txt*", "serial.txt*", "10*.pem"):
+        for left in directory.glob(pattern):
+            left.unlink()
+    for key in directory.glob("*.key"):
+        key.chmod(0o600)
+
+
+def make(directory: str | os.PathLike[str]) -> Path:
+    """Makes the folder where it is missing; one that exists is left as it is."""
+    target = Path(directory)
+    if (target / "ca.pem").exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        _make(new)
+        if target.is_dir() and not any(target.iterdir()):
+            target.rmdir()
+        try:
+            new.rename(target)
+        except OSError:
+            if not (target / "ca.pem").exists():  # otherwise somebody else was quicker
+                raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return target
+
+
+def shared() -> Path:
+    """The folder that all tests share: $TRACKBRIDGE_TEST_CACHE/pki, else one of this user under the temporary folder."""
+    cache = os.environ.get("TRACKBRIDGE_TEST_CACHE") or os.path.join(tempfile.gettempdir(), f"trackbridge-test-{os.getuid()}")
+    os.makedirs(cache, mode=0o700, exist_ok=True)
+    if os.lstat(cache).st_uid != os.getuid():
+        raise RuntimeError(f"{cache} belongs to somebody else")
+    return make(os.path.join(cache, "pki"))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    make(sys.argv[1])
