@@ -27,17 +27,29 @@ int cli_fail(const struct error *err)
 	return (int)err->code;
 }
 
+void cli_say(const char *format, ...)
+{
+	char text[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	complain(text);
+}
+
 int cli_usage(const char *command, const char *format, ...)
 {
-	scoped_text struct text text = { 0 };
-	char what[512];
+	char what[1024];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(what, sizeof(what), format, arguments);
 	va_end(arguments);
-	text_printf(&text, "%s%s%s (trackbridge %s%s--help)", command, command[0] ? ": " : "", what, command, command[0] ? " " : "");
-	complain(text.data);
+	if (command[0])
+		cli_say("%s: %s (trackbridge %s --help)", command, what, command);
+	else
+		cli_say("%s (trackbridge --help)", what);
 	return ERROR_USAGE;
 }
 
@@ -58,7 +70,7 @@ static void complain_of_option(const char *command, const char *word, const stru
 
 int cli_next_option(int argc, char **argv, const struct option *options)
 {
-	int option, before = optind ? optind : 1;
+	int option;
 
 	opterr = 0;
 	option = getopt_long(argc, argv, ":", options, NULL);
@@ -68,13 +80,12 @@ int cli_next_option(int argc, char **argv, const struct option *options)
 	}
 	if (option != '?')
 		return option;
-	/* A cluster of short options stays where it is until all of it was read. */
 	if (optopt && optopt < 128)
 		cli_usage(argv[0], "unknown option -%c", optopt);
 	else if (optopt)
 		cli_usage(argv[0], "%s takes no value", argv[optind - 1]);
 	else
-		complain_of_option(argv[0], argv[optind > before ? optind - 1 : before], options);
+		complain_of_option(argv[0], argv[optind - 1], options);
 	return '?';
 }
 

@@ -34,6 +34,9 @@ int cli_run(const struct cli_options *options, int argc, char **argv);
 /* cli_fail says what went wrong and gives the exit status. */
 int cli_fail(const struct error *err);
 
+/* cli_say puts one line on standard error; control characters in it are shown as \xNN. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* cli_usage says what is wrong with the command line, and where help is; gives ERROR_USAGE. */
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -46,8 +49,8 @@ int cli_next_option(int argc, char **argv, const struct option *options);
 /* cli_operand gives the only operand, or NULL after telling that there is none, or more than one. what: "ROW". */
 const char *cli_operand(int argc, char **argv, const char *what);
 
-/* Values of options and operands; false after telling what is wrong. cli_time reads UTC ISO 8601 (date, or date and time) or a duration back
- * from now (90m, 2h, 3d) as ms since 1970. */
+/* Values of options and operands; false after telling what is wrong. cli_time reads UTC ISO 8601 (date, or date and time) or a duration
+ * back from now (90m, 2h, 3d) as ms since 1970. */
 bool cli_format(const char *command, const char *value, enum format_kind *ret_kind);
 bool cli_number(const char *command, const char *what, const char *value, int64_t *ret_number);
 bool cli_time(const char *command, const char *what, const char *value, int64_t *ret_ms);
@@ -55,8 +58,8 @@ bool cli_time(const char *command, const char *what, const char *value, int64_t 
 /* cli_word tells where a word is none of the candidates, with the nearest one. */
 bool cli_word(const char *command, const char *what, const char *value, const char *const *candidates, size_t n_candidates);
 
-/* cli_read_config reads the configuration for a command beside the daemon: secrets that systemd gives to the service are looked for where it puts
- * them (they are not read). */
+/* cli_read_config reads the configuration for a command beside the daemon: secrets that systemd gives to the service are looked for where
+ * it puts them (they are not read). */
 bool cli_read_config(const struct cli_options *options, struct config **ret_config, struct error *err);
 
 /* cli_open_queue opens the configuration's database for reading. */

@@ -1,7 +1,7 @@
 /*
  * format: rows for people and for programs. table: columns with two blanks between, widths by code points, control and non-UTF-8 bytes as
- * \xNN; json: an array of objects; csv: a header and RFC 4180. Rows are written as they come, but for the first rows of a table, which are kept
- * to find the widths; a long listing needs no more memory than those.
+ * \xNN; json: an array of objects; csv: a header and RFC 4180. Rows are written as they come, but for the first rows of a table, which are
+ * kept to find the widths; a long listing needs no more memory than those.
  */
 #pragma once
 
@@ -22,8 +22,8 @@ struct format;
 bool format_parse(const char *word, enum format_kind *ret_kind);
 
 /*
- * format_new borrows out, columns and shown. shown names, NULL-terminated, the columns that a table has and their order (NULL: all of them);
- * json and csv always have all. The header of a table is bold on a terminal, unless NO_COLOR is set (https://no-color.org).
+ * format_new borrows out, columns and shown. shown names, NULL-terminated, the columns that a table has and their order (NULL: all of
+ * them); json and csv always have all. The header of a table is bold on a terminal, unless NO_COLOR is set (https://no-color.org).
  */
 struct format *format_new(FILE *out, enum format_kind kind, const char *const *columns, size_t n_columns, const char *const *shown);
 
@@ -36,7 +36,8 @@ bool format_end(struct format *format, struct error *err);
 /* format_cursor writes all rows of a cursor and closes it. */
 bool format_cursor(FILE *out, enum format_kind kind, struct queue_cursor *cursor, const char *const *shown, struct error *err);
 
-/* format_json_string appends a JSON string (RFC 8259), format_json_value also numbers and null. Bytes that are not UTF-8 are shown as \xNN. */
+/* format_json_string appends a JSON string (RFC 8259), format_json_value also numbers and null. Bytes that are not UTF-8 are shown as \xNN.
+ */
 void format_json_string(struct text *text, const char *string);
 void format_json_value(struct text *text, const struct queue_value *value);
 

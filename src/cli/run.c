@@ -4,7 +4,6 @@
 #include "config/config.h"
 #include "submit/jwt.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -38,7 +37,6 @@ int cli_run(const struct cli_options *options, int argc, char **argv)
 	static const struct option names[] = {
 		{ "until-idle", no_argument, NULL, 'u' },
 		{ "debug", no_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	struct daemon *daemon = NULL;
@@ -47,16 +45,15 @@ int cli_run(const struct cli_options *options, int argc, char **argv)
 	bool until_idle = false;
 	int priority = LOG_INFO, option, status;
 
-	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+	while ((option = cli_next_option(argc, argv, names)) != -1) {
 		switch (option) {
 		case 'u': until_idle = true; break;
 		case 'd': priority = LOG_DEBUG; break;
-		case 'h': return cli_help("run");
 		default: return ERROR_USAGE;
 		}
 	}
 	if (optind != argc)
-		return cli_usage_error("run", "takes no argument, not '%s'", argv[optind]);
+		return cli_usage("run", "takes no argument, not '%s'", argv[optind]);
 	log_open(priority);
 	prepare_process();
 	if (config_read(options->config_path, &config, &err) && secrets_are_private(config, &err) &&

@@ -198,23 +198,27 @@ static const struct mapping_key endpoint_keys[] = {
 	{ 0 },
 };
 
-/* Where a pair of values that do not fit is reported: at the first key if the file has it, else at the second. */
-static const struct yaml_node *given(const struct yaml_node *node, const char *first, const char *second)
+/* The default of the shorter time gives way to the longer one that the file names: who asks for a time-out of 5 s need not name
+ * connect_timeout. */
+static bool check_pair(const struct mapping_place *place, const struct yaml_node *node, const char *shorter, const char *longer,
+		       int64_t *shorter_ms, int64_t longer_ms)
 {
-	const struct yaml_node *entry = yaml_tree_entry(node, first);
+	const struct yaml_node *entry = yaml_tree_entry(node, shorter);
 
-	return entry ? entry : yaml_tree_nearest(node, second);
+	if (*shorter_ms <= longer_ms)
+		return true;
+	if (entry)
+		return mapping_fail(place->reader, entry, "'%s' of %s is longer than '%s'", shorter, place->item, longer);
+	*shorter_ms = longer_ms;
+	return true;
 }
 
-static bool check_endpoint(const struct mapping_place *place, const struct yaml_node *node, const struct config_endpoint *endpoint)
+static bool check_endpoint(const struct mapping_place *place, const struct yaml_node *node, struct config_endpoint *endpoint)
 {
-	if (endpoint->retry.first_ms > endpoint->retry.most_ms)
-		return mapping_fail(place->reader, given(yaml_tree_entry(node, "retry"), "first", "most"),
-				    "'retry.first' of %s (1s unless given) is longer than 'retry.most' (15m unless given)", place->item);
-	if (endpoint->connect_timeout_ms > endpoint->timeout_ms)
-		return mapping_fail(place->reader, given(node, "connect_timeout", "timeout"),
-				    "'connect_timeout' of %s (10s unless given) is longer than 'timeout' (60s unless given)", place->item);
-	return true;
+	const struct yaml_node *retry = yaml_tree_entry(node, "retry");
+
+	return check_pair(place, node, "connect_timeout", "timeout", &endpoint->connect_timeout_ms, endpoint->timeout_ms) &&
+	       (!retry || check_pair(place, retry, "first", "most", &endpoint->retry.first_ms, endpoint->retry.most_ms));
 }
 
 bool endpoint_list(const struct mapping_place *place, const struct yaml_node *node, const struct mapping_key *key, void *target)

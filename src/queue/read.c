@@ -3,16 +3,10 @@
 #include "base/file.h"
 #include "queue/db.h"
 #include "queue/read_sql.h"
+#include "queue/read_trouble.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { PAGE = 500 };
 
@@ -34,67 +28,6 @@ struct queue_cursor {
 	struct text bytes;
 };
 
-/* The nearest folder above path that exists and may be looked at tells whose files these are. */
-static bool explain_permission(const char *path, struct error *err)
-{
-	char place[PATH_MAX];
-	struct stat st;
-	struct group *group = NULL;
-
-	snprintf(place, sizeof(place), "%s", path);
-	while (stat(place, &st) < 0) {
-		char *slash = strrchr(place, '/');
-
-		if (!slash || slash == place)
-			return error_set(err, ERROR_PERMISSION, "%s: not permitted; ask for the group that may read it", path);
-		*slash = '\0';
-	}
-	group = getgrgid(st.st_gid);
-	if (group)
-		return error_set(err, ERROR_PERMISSION, "%s: not permitted; members of group %s may read it (usermod -aG %s USER)", path,
-				 group->gr_name, group->gr_name);
-	return error_set(err, ERROR_PERMISSION, "%s: not permitted; members of group %ld may read it", path, (long)st.st_gid);
-}
-
-/*
- * SQLite reads a WAL database only where -wal and -shm stand beside it or can be made. The daemon leaves them there when it stops; a plain sqlite3 of
- * somebody who may write removes them at its end.
- */
-static bool files_beside_are_missing(const char *path)
-{
-	char beside[PATH_MAX];
-	struct stat st;
-
-	for (int i = 0; i < 2; i++) {
-		snprintf(beside, sizeof(beside), "%s%s", path, i ? "-wal" : "-shm");
-		if (stat(beside, &st) < 0 && errno == ENOENT)
-			return true;
-	}
-	return false;
-}
-
-static bool explain(const char *path, struct error *err)
-{
-	struct stat st;
-	char beside[PATH_MAX];
-
-	if (stat(path, &st) < 0 && errno == ENOENT)
-		return error_set(err, ERROR_NO_INPUT, "%s: no queue here yet: has trackbridge run been started?", path);
-	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0 && errno == EACCES)
-		return explain_permission(path, err);
-	if (err->code == ERROR_DATA)
-		return false;
-	if (files_beside_are_missing(path))
-		return error_set(err, ERROR_PERMISSION,
-				 "%s cannot be read: the files %s-wal and -shm are gone (somebody who may write opened it by hand with sqlite3, "
-				 "most likely as root); start the daemon, or run this as its owner once",
-				 path, strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
-	snprintf(beside, sizeof(beside), "%s-shm", path);
-	if (faccessat(AT_FDCWD, beside, R_OK, AT_EACCESS) < 0 && errno == EACCES)
-		return explain_permission(beside, err);
-	return false;
-}
-
 bool queue_reader_open(const char *path, struct queue_reader **ret_reader, struct error *err)
 {
 	struct queue_reader *reader = xcalloc(1, sizeof(*reader));
@@ -102,7 +35,7 @@ bool queue_reader_open(const char *path, struct queue_reader **ret_reader, struc
 
 	if (!db_open_read_only(&reader->db, path, &why)) {
 		free(reader);
-		explain(path, &why);
+		read_explain(path, &why);
 		*err = why;
 		return false;
 	}
@@ -220,14 +153,13 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 		   int *ret_state, enum read_sql *ret_sql, struct error *err)
 {
 	*ret_state = -1;
+	*ret_sql = READ_SQL_N;
 	cursor->paged = query == QUEUE_STATUS || query == QUEUE_MANIFEST_STATUS;
 	switch (query) {
 	case QUEUE_STATUS:
 		if (!row_state_of(filter->state, ret_state, err) || !find_range(reader, filter, &cursor->after, &cursor->last, err))
 			return false;
-		*ret_sql = filter->card			? READ_ROWS_OF_CARD :
-			   needs_attention(*ret_state)	? READ_ROWS_IN_ATTENTION :
-							  READ_ROWS_IN_RANGE;
+		*ret_sql = filter->card ? READ_ROWS_OF_CARD : needs_attention(*ret_state) ? READ_ROWS_IN_ATTENTION : READ_ROWS_IN_RANGE;
 		break;
 	case QUEUE_MANIFEST_STATUS: *ret_sql = READ_MANIFESTS; break;
 	case QUEUE_ENDPOINT_STATUS: *ret_sql = READ_ENDPOINTS; break;

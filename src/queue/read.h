@@ -1,7 +1,7 @@
 /*
  * read: the queue as the reading commands see it, through a read-only connection that works beside a running daemon and without one. Every
- * question is a fixed SQL text; a listing is fetched in pages, each a transaction of its own, so that a listing that stands still in a pager
- * neither holds back the daemon's checkpoints nor needs memory. Never writes, and never makes a database.
+ * question is a fixed SQL text; a listing is fetched in pages, each a transaction of its own, so that a listing that stands still in a
+ * pager neither holds back the daemon's checkpoints nor needs memory. Never writes, and never makes a database.
  */
 #pragma once
 
@@ -23,9 +23,9 @@ enum queue_query {
 	QUEUE_SOURCE_STATUS,       /* by name */
 	QUEUE_ATTEMPT_HISTORY,     /* of filter.row */
 	QUEUE_OPERATOR_ACTION_LOG, /* by time */
-	QUEUE_REQUEST,             /* of filter.row: issuer_id card_id tracking_type and the fields as they are stored (shipment_date: seconds) */
-	QUEUE_OVERVIEW,            /* one row: manifests by state, rows in all and by state */
-	QUEUE_OLDEST_WAITING,      /* the released manifest that has waited longest with queued rows: manifest_id source name queued_at paused */
+	QUEUE_REQUEST,  /* of filter.row: issuer_id card_id tracking_type and the fields as they are stored (shipment_date: seconds) */
+	QUEUE_OVERVIEW, /* one row: manifests by state, rows in all and by state */
+	QUEUE_OLDEST_WAITING, /* the released manifest that has waited longest with queued rows: manifest_id source name queued_at paused */
 };
 
 /* All zero takes everything. Times are ms since 1970. A manifest counts from its release, or from its arrival as long as it is loading. */
@@ -46,8 +46,8 @@ struct queue_value {
 };
 
 /*
- * queue_reader_open opens the database file. What commonly stands in the way is told in words: there is none yet (ERROR_NO_INPUT), it may not
- * be read (ERROR_PERMISSION), a by-hand visitor removed the files beside it (ERROR_PERMISSION), it is of another version (ERROR_DATA).
+ * queue_reader_open opens the database file. What commonly stands in the way is told in words: there is none yet (ERROR_NO_INPUT), it may
+ * not be read (ERROR_PERMISSION), a by-hand visitor removed the files beside it (ERROR_PERMISSION), it is of another version (ERROR_DATA).
  */
 bool queue_reader_open(const char *path, struct queue_reader **ret_reader, struct error *err);
 
@@ -71,6 +71,7 @@ bool queue_cursor_next(struct queue_cursor *cursor, const struct queue_value **r
 bool queue_reader_event(struct queue_reader *reader, const struct track_request *request, int64_t event, int64_t *ret_row,
 			enum row_state *ret_state, struct error *err);
 
-/* queue_reader_same_bytes finds the manifest that makes a file with these bytes a duplicate, by the rule of queue_manifest_record; 0: none. */
+/* queue_reader_same_bytes finds the manifest that makes a file with these bytes a duplicate, by the rule of queue_manifest_record; 0: none.
+ */
 bool queue_reader_same_bytes(struct queue_reader *reader, const char *source, const uint8_t sha256[static 32], int64_t *ret_manifest,
 			     struct error *err);

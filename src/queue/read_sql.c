@@ -5,24 +5,25 @@
  * whole table in the order of row_id by the + before it, where the card leads.
  */
 #define ROWS_BEGIN "SELECT v.* FROM (SELECT r.row_id FROM row r WHERE "
-#define ROWS_END                                                                                                                 \
-	" AND (:state IS NULL OR r.state = :state)"                                                                              \
-	" AND (:card IS NULL OR r.card_id = :card)"                                                                              \
-	" AND (:operation_id IS NULL OR r.operation_id = :operation_id)"                                                         \
-	" AND (:manifest IS NULL OR r.manifest_id = :manifest)"                                                                  \
-	" AND ((:source IS NULL AND :since IS NULL) OR EXISTS (SELECT 1 FROM manifest m WHERE m.manifest_id = r.manifest_id"     \
-	"      AND (:source IS NULL OR m.source_no = (SELECT source_no FROM source WHERE name = :source))"                       \
-	"      AND (:since IS NULL OR coalesce(m.released_at, m.received_at) >= :since)))"                                       \
+#define ROWS_END                                                                                                                           \
+	" AND (:state IS NULL OR r.state = :state)"                                                                                        \
+	" AND (:card IS NULL OR r.card_id = :card)"                                                                                        \
+	" AND (:operation_id IS NULL OR r.operation_id = :operation_id)"                                                                   \
+	" AND (:manifest IS NULL OR r.manifest_id = :manifest)"                                                                            \
+	" AND ((:source IS NULL AND :since IS NULL) OR EXISTS (SELECT 1 FROM manifest m WHERE m.manifest_id = r.manifest_id"               \
+	"      AND (:source IS NULL OR m.source_no = (SELECT source_no FROM source WHERE name = :source))"                                 \
+	"      AND (:since IS NULL OR coalesce(m.released_at, m.received_at) >= :since)))"                                                 \
 	" ORDER BY r.row_id LIMIT :page) p JOIN status v ON v.row_id = p.row_id ORDER BY p.row_id"
 
-#define MANIFEST_FITS                                                                                                            \
-	" (:manifest IS NULL OR m.manifest_id = :manifest)"                                                                      \
-	" AND (:source IS NULL OR m.source_no = (SELECT source_no FROM source WHERE name = :source))"                            \
+#define MANIFEST_FITS                                                                                                                      \
+	" (:manifest IS NULL OR m.manifest_id = :manifest)"                                                                                \
+	" AND (:source IS NULL OR m.source_no = (SELECT source_no FROM source WHERE name = :source))"                                      \
 	" AND (:since IS NULL OR coalesce(m.released_at, m.received_at) >= :since)"
 
 const char *const read_sql[READ_SQL_N] = {
 	[READ_ROWS_OF_CARD] = ROWS_BEGIN "r.card_id = :card AND +r.row_id > :after AND +r.row_id <= :last" ROWS_END,
-	[READ_ROWS_IN_ATTENTION] = ROWS_BEGIN "r.state = :state AND r.state IN (1, 3, 4, 5, 6) AND r.row_id > :after AND r.row_id <= :last" ROWS_END,
+	[READ_ROWS_IN_ATTENTION] =
+		ROWS_BEGIN "r.state = :state AND r.state IN (1, 3, 4, 5, 6) AND r.row_id > :after AND r.row_id <= :last" ROWS_END,
 	[READ_ROWS_IN_RANGE] = ROWS_BEGIN "r.row_id > :after AND r.row_id <= :last" ROWS_END,
 	[READ_RANGE] = "SELECT coalesce(min(m.first_row), 0), coalesce(max(m.last_row), -1) FROM manifest m WHERE" MANIFEST_FITS,
 	[READ_MANIFESTS] = "SELECT v.* FROM manifest m JOIN manifest_status v ON v.manifest_id = m.manifest_id"
@@ -36,14 +37,15 @@ const char *const read_sql[READ_SQL_N] = {
 			 " CASE r.type WHEN 1 THEN 'PRODUCTION' WHEN 2 THEN 'SHIPMENT' WHEN 3 THEN 'RETURN' END AS tracking_type,"
 			 " r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date"
 			 " FROM row r LEFT JOIN issuer i ON i.issuer_no = r.issuer_no WHERE r.row_id = :row",
-	[READ_OVERVIEW] = "SELECT coalesce(sum(state = 'loading'), 0) AS loading, coalesce(sum(state = 'released'), 0) AS released,"
-			  " coalesce(sum(state = 'settled'), 0) AS settled, coalesce(sum(state = 'rejected'), 0) AS manifests_rejected,"
-			  " coalesce(sum(state = 'duplicate'), 0) AS manifests_duplicate, coalesce(sum(rows), 0) AS rows,"
-			  " coalesce(sum(queued), 0) AS queued, coalesce(sum(sending), 0) AS sending, coalesce(sum(accepted), 0) AS accepted,"
-			  " coalesce(sum(refused), 0) AS refused, coalesce(sum(in_doubt), 0) AS in_doubt, coalesce(sum(held), 0) AS held,"
-			  " coalesce(sum(expired), 0) AS expired, coalesce(sum(cancelled), 0) AS cancelled,"
-			  " coalesce(sum(rejected), 0) AS rejected, coalesce(sum(duplicate), 0) AS duplicate,"
-			  " coalesce(sum(skipped), 0) AS skipped FROM manifest",
+	[READ_OVERVIEW] =
+		"SELECT coalesce(sum(state = 'loading'), 0) AS loading, coalesce(sum(state = 'released'), 0) AS released,"
+		" coalesce(sum(state = 'settled'), 0) AS settled, coalesce(sum(state = 'rejected'), 0) AS manifests_rejected,"
+		" coalesce(sum(state = 'duplicate'), 0) AS manifests_duplicate, coalesce(sum(rows), 0) AS rows,"
+		" coalesce(sum(queued), 0) AS queued, coalesce(sum(sending), 0) AS sending, coalesce(sum(accepted), 0) AS accepted,"
+		" coalesce(sum(refused), 0) AS refused, coalesce(sum(in_doubt), 0) AS in_doubt, coalesce(sum(held), 0) AS held,"
+		" coalesce(sum(expired), 0) AS expired, coalesce(sum(cancelled), 0) AS cancelled,"
+		" coalesce(sum(rejected), 0) AS rejected, coalesce(sum(duplicate), 0) AS duplicate,"
+		" coalesce(sum(skipped), 0) AS skipped FROM manifest",
 	[READ_OLDEST_WAITING] = "SELECT m.manifest_id, s.name AS source, m.shown_name AS name,"
 				" strftime('%Y-%m-%dT%H:%M:%fZ', m.released_at / 1000.0, 'unixepoch') AS queued_at, m.paused"
 				" FROM manifest m JOIN source s ON s.source_no = m.source_no"

@@ -1,6 +1,6 @@
 /*
- * read_sql: what the reading commands ask, as one table. Private to read.c (and its test, which looks at the plans). Parameters are bound by
- * name; one that is NULL filters nothing.
+ * read_sql: what the reading commands ask, as one table. Private to read.c (and its test, which looks at the plans). Parameters are bound
+ * by name; one that is NULL filters nothing.
  */
 #pragma once
 

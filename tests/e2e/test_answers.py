@@ -476,7 +476,7 @@ class TransportTest(Scene):
         self.sound(bureau)
 
     def test_an_answer_cut_at_any_byte_is_judged_by_its_status_line(self) -> None:
-        bureau = self.scene(endpoint={"concurrency": 4, "retry": {"first": "1ms", "most": "1ms"}})
+        bureau = self.scene(endpoint={"concurrency": 4, "retry": {"first": "10ms", "most": "10ms"}})
         api = self.api_of(bureau)
         whole = OK.answer("x" * 32, "d" * 29)
         line = whole.index(b"\r\n") + 2

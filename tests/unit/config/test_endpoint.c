@@ -84,22 +84,25 @@ static void an_issuer_has_ten_characters_and_one_endpoint(void **state)
 static void times_that_do_not_fit_each_other_are_rejected(void **state)
 {
 	static const struct bad cases[] = {
-		{ "#endpoint", "retry: { first: 20m }",
-		  "7:21: 'retry.first' of endpoint 'bankfr' (1s unless given) is longer than 'retry.most' (15m unless given)" },
-		{ "#endpoint", "retry: { first: 2s, most: 1s }",
-		  "7:21: 'retry.first' of endpoint 'bankfr' (1s unless given) is longer than 'retry.most' (15m unless given)" },
-		{ "#endpoint", "connect_timeout: 61s",
-		  "7:22: 'connect_timeout' of endpoint 'bankfr' (10s unless given) is longer than 'timeout' (60s unless given)" },
+		{ "#endpoint", "retry: { first: 20m }", "7:21: 'first' of endpoint 'bankfr' is longer than 'most'" },
+		{ "#endpoint", "retry: { first: 2s, most: 1s }", "7:21: 'first' of endpoint 'bankfr' is longer than 'most'" },
+		{ "#endpoint", "connect_timeout: 61s", "7:22: 'connect_timeout' of endpoint 'bankfr' is longer than 'timeout'" },
 		{ "#endpoint", "timeout: 71s", "7:14: 'stop_timeout' (70s unless given) is shorter than 'timeout' of endpoint 'bankfr'" },
 		{ "#top", "stop_timeout: 59s", "2:15: 'stop_timeout' (70s unless given) is shorter than 'timeout' of endpoint 'bankfr'" },
-		{ "#endpoint", "timeout: 5s",
-		  "7:14: 'connect_timeout' of endpoint 'bankfr' (10s unless given) is longer than 'timeout' (60s unless given)" },
-		{ "#endpoint", "retry: { most: 500ms }",
-		  "7:20: 'retry.first' of endpoint 'bankfr' (1s unless given) is longer than 'retry.most' (15m unless given)" },
 	};
 
 	(void)state;
 	expect_errors(cases, COUNT(cases));
+}
+
+static void a_default_gives_way_to_a_shorter_time_that_is_given(void **state)
+{
+	struct config *config = expect_good("#endpoint", "timeout: 5s\n    retry: { most: 500ms }");
+
+	(void)state;
+	assert_int_equal(config->endpoints[0].connect_timeout_ms, 5000);
+	assert_int_equal(config->endpoints[0].retry.first_ms, 500);
+	config_free(config);
 }
 
 static void addresses_may_have_ports_and_ipv6(void **state)
@@ -137,6 +140,7 @@ int main(void)
 		cmocka_unit_test(an_address_is_https_with_a_host_and_without_secrets),
 		cmocka_unit_test(an_issuer_has_ten_characters_and_one_endpoint),
 		cmocka_unit_test(times_that_do_not_fit_each_other_are_rejected),
+		cmocka_unit_test(a_default_gives_way_to_a_shorter_time_that_is_given),
 		cmocka_unit_test(addresses_may_have_ports_and_ipv6),
 		cmocka_unit_test(a_proxy_may_end_in_a_slash),
 	};

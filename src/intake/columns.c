@@ -1,0 +1,160 @@
+#include "intake/columns.h"
+
+#include "base/file.h"
+#include "intake/cell.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_FOUND = 400, N_ADDED = 3 };
+
+struct columns {
+	const struct csv_record *header; /* while columns are being found */
+	bool has_header;
+	char **names; /* the header's, as people read them */
+	size_t n_names;
+	size_t n_own; /* without those that a rejects file has added */
+	size_t width; /* cells that a record must have */
+	char number[24];
+};
+
+static bool is_named(const struct csv_record *header, size_t index, const char *name)
+{
+	struct span cell = cell_trim(header->cells[index]);
+
+	return cell.length == strlen(name) && memcmp(cell.data, name, cell.length) == 0;
+}
+
+/* A rejects file whose rows were rejected again has them more than once. */
+static size_t width_without_added(const struct csv_record *header)
+{
+	size_t width = header->n_cells;
+
+	while (width > N_ADDED && is_named(header, width - 3, "line") && is_named(header, width - 2, "column") &&
+	       is_named(header, width - 1, "reason"))
+		width -= N_ADDED;
+	return width;
+}
+
+bool columns_open(const struct csv_record *header, struct columns **ret_columns, struct error *err)
+{
+	struct columns *columns;
+
+	if (header && header->spoiled)
+		return error_set(err, ERROR_DATA, "the header %s", header->spoiled);
+	columns = xcalloc(1, sizeof(*columns));
+	if (header) {
+		columns->header = header;
+		columns->n_names = header->n_cells;
+		columns->names = xcalloc(header->n_cells, sizeof(*columns->names));
+		columns->has_header = true;
+		columns->n_own = columns->width = width_without_added(header);
+		for (size_t i = 0; i < header->n_cells; i++) {
+			struct span cell = cell_trim(header->cells[i]);
+			struct text name = { 0 };
+
+			text_escape(&name, cell.data, cell.length);
+			columns->names[i] = name.data;
+		}
+	}
+	*ret_columns = columns;
+	return true;
+}
+
+void columns_close(struct columns *columns)
+{
+	if (!columns)
+		return;
+	for (size_t i = 0; i < columns->n_names; i++)
+		free(columns->names[i]);
+	free(columns->names);
+	free(columns);
+}
+
+static bool missing(const struct columns *columns, const char *name, struct error *err)
+{
+	scoped_text struct text text = { 0 };
+
+	text_append_string(&text, "column ");
+	cell_quote(&text, name);
+	text_append_string(&text, " is not in the header (found: ");
+	for (size_t i = 0; i < columns->n_names; i++) {
+		if (text.length > MOST_FOUND) {
+			text_append_string(&text, "; …");
+			break;
+		}
+		text_append_string(&text, i ? "; " : "");
+		cell_show(&text, columns->names[i]);
+	}
+	return error_set(err, ERROR_DATA, "%s)", text.data);
+}
+
+static bool find_number(const struct columns *columns, int number, size_t *ret_index, struct error *err)
+{
+	if (columns->has_header && (size_t)number > columns->n_names)
+		return error_set(err, ERROR_DATA, "column %d is beyond the header, which has %zu columns", number, columns->n_names);
+	*ret_index = (size_t)number - 1;
+	return true;
+}
+
+static bool find_name(const struct columns *columns, const char *name, size_t *ret_index, struct error *err)
+{
+	size_t found = columns->n_names;
+
+	if (!columns->has_header)
+		return error_set(err, ERROR_DATA, "column '%s' is a name, and the source has no header", name);
+	for (size_t i = 0; i < columns->n_names; i++) {
+		if (!is_named(columns->header, i, name))
+			continue;
+		/* What a rejects file adds never counts as the second of a name. */
+		if (found < columns->n_names && i >= columns->n_own)
+			break;
+		if (found < columns->n_names)
+			return error_set(err, ERROR_DATA, "column '%s' stands twice in the header", columns->names[i]);
+		found = i;
+	}
+	if (found == columns->n_names)
+		return missing(columns, name, err);
+	*ret_index = found;
+	return true;
+}
+
+bool columns_find(struct columns *columns, const char *name, int number, size_t *ret_index, struct error *err)
+{
+	size_t index = 0;
+
+	if (!(name ? find_name(columns, name, &index, err) : find_number(columns, number, &index, err)))
+		return false;
+	if (columns->width <= index)
+		columns->width = index + 1;
+	*ret_index = index;
+	return true;
+}
+
+const char *columns_name(struct columns *columns, size_t index)
+{
+	if (index < columns->n_names)
+		return columns->names[index];
+	snprintf(columns->number, sizeof(columns->number), "%zu", index + 1);
+	return columns->number;
+}
+
+bool columns_fit(const struct columns *columns, const struct csv_record *record, struct text *ret_reason)
+{
+	size_t n = record->n_cells, most = columns->n_names;
+
+	if (n < columns->width && columns->has_header)
+		text_printf(ret_reason, "has %zu cells, the header has %zu", n, columns->width);
+	else if (n < columns->width)
+		text_printf(ret_reason, "has %zu cells, column %zu is needed", n, columns->width);
+	if (n < columns->width)
+		return false;
+	for (size_t i = most; columns->has_header && i < n; i++) {
+		if (cell_trim(record->cells[i]).length) {
+			text_printf(ret_reason, "has %zu cells, the header has %zu", n, most);
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,282 @@
+#include "intake/csv.h"
+
+#include "intake/decode.h"
+#include "intake/lines.h"
+
+#include <csv.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	ENTRY_GROWTH = 4096,
+	ENTRY_MOST = CSV_MOST_CELL + ENTRY_GROWTH, /* what libcsv may hold of one cell: blanks around it and its quotes count there */
+	CELLS_KEPT = 1024 * 1024,                  /* of memory, from one record to the next */
+	NO_QUOTE = 0xff,                           /* a byte that UTF-8 does not have */
+};
+
+static const char mark[] = "\xEF\xBB\xBF";
+
+struct csv_reader {
+	struct lines *lines;
+	struct decoder *decoder;
+	struct csv_parser parser;
+	bool inside;        /* the lines since the record's first end in an open quote */
+	int64_t quote_line; /* on which it was opened */
+	bool complete;      /* libcsv has told the record's end */
+	bool terminated;    /* the last record had a line end */
+	struct csv_record record;
+	struct text bytes; /* the cells, each with a NUL behind it */
+	size_t starts[CSV_MOST_CELLS];
+	struct span cells[CSV_MOST_CELLS];
+	enum csv_step stopped; /* CSV_BROKEN or CSV_FAILED for good, because of why; else CSV_RECORD */
+	struct error why;
+};
+
+/* libcsv has no limit on a cell but what this refuses. */
+static void *grow_entry(void *old, size_t size)
+{
+	return size > ENTRY_MOST ? NULL : xrealloc_array(old, size, 1);
+}
+
+static bool read_head(int fd, char ret_head[static DECODE_HEAD], size_t *ret_length, struct error *err)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, ret_head, DECODE_HEAD, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return error_errno(err, errno, "reading the file's beginning");
+	*ret_length = (size_t)n;
+	return true;
+}
+
+bool csv_open(int fd, const struct config_source *source, int64_t offset, int64_t line, struct csv_reader **ret_reader, struct error *err)
+{
+	struct csv_reader *reader;
+	struct decoder *decoder;
+	char head[DECODE_HEAD];
+	size_t head_length = 0;
+
+	if (!read_head(fd, head, &head_length, err) || !decode_open(source->format.encoding, head, head_length, &decoder, err))
+		return false;
+	reader = xcalloc(1, sizeof(*reader));
+	reader->decoder = decoder;
+	reader->lines = lines_open(fd, decode_unit(decoder), decode_big_endian(decoder), offset, line);
+	reader->terminated = lines_terminated(reader->lines);
+	csv_init(&reader->parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL);
+	csv_set_delim(&reader->parser, (unsigned char)source->format.delimiter);
+	csv_set_quote(&reader->parser, source->format.quote ? (unsigned char)source->format.quote : NO_QUOTE);
+	csv_set_realloc_func(&reader->parser, grow_entry);
+	csv_set_blk_size(&reader->parser, ENTRY_GROWTH);
+	*ret_reader = reader;
+	return true;
+}
+
+void csv_close(struct csv_reader *reader)
+{
+	if (!reader)
+		return;
+	csv_free(&reader->parser);
+	lines_close(reader->lines);
+	decode_close(reader->decoder);
+	text_free(&reader->bytes);
+	free(reader);
+}
+
+static enum csv_step stop(struct csv_reader *reader, enum csv_step step, struct error *err)
+{
+	reader->stopped = step;
+	if (err)
+		*err = reader->why;
+	return step;
+}
+
+static void spoil(struct csv_reader *reader, const char *why)
+{
+	if (reader->record.spoiled)
+		return;
+	reader->record.spoiled = why;
+	reader->record.spoiled_cell = reader->record.n_cells;
+}
+
+static void take_cell(void *bytes, size_t length, void *data)
+{
+	const char *cell = bytes; /* with a NUL behind it: CSV_APPEND_NULL */
+	struct csv_reader *reader = data;
+	size_t i = reader->record.n_cells;
+
+	if (i == CSV_MOST_CELLS) {
+		spoil(reader, "has more than 4096 cells");
+		return;
+	}
+	if (length > CSV_MOST_CELL) {
+		spoil(reader, "has a cell of more than 64 KiB");
+		cell = "";
+		length = 0;
+	}
+	reader->starts[i] = reader->bytes.length;
+	reader->cells[i].length = length;
+	text_append(&reader->bytes, cell, length + 1);
+	reader->record.n_cells++;
+}
+
+static void take_end(int c, void *data)
+{
+	struct csv_reader *reader = data;
+
+	(void)c;
+	reader->complete = true;
+}
+
+static bool parse(struct csv_reader *reader, const char *bytes, size_t length)
+{
+	struct csv_parser *parser = &reader->parser;
+	size_t n;
+
+	while ((n = csv_parse(parser, bytes, length, take_cell, take_end, reader)) < length) {
+		if (csv_error(parser) != CSV_ENOMEM)
+			return false;
+		/* The cell is too long: it is emptied and goes on, with just enough left for libcsv to take trailing blanks and a quote
+		 * off. */
+		spoil(reader, "has a cell of more than 64 KiB");
+		parser->spaces = parser->spaces > 0;
+		parser->entry_pos = parser->spaces + 1;
+		bytes += n;
+		length -= n;
+	}
+	return true;
+}
+
+static bool parse_line(struct csv_reader *reader, const struct line *line)
+{
+	bool at_start = line->offset == 0;
+	struct decode_run run;
+
+	decode_line(reader->decoder, line->bytes, line->length, line->plain);
+	for (; decode_next(reader->decoder, &run); at_start = false) {
+		if (run.fault)
+			spoil(reader, run.fault);
+		else if (at_start && run.text.length >= strlen(mark) && memcmp(run.text.data, mark, strlen(mark)) == 0)
+			run.text = (struct span){ run.text.data + strlen(mark), run.text.length - strlen(mark) };
+		if (!parse(reader, run.text.data, run.text.length))
+			return false;
+	}
+	return true;
+}
+
+static enum csv_step too_long(struct csv_reader *reader, int64_t line, struct error *err)
+{
+	error_set(&reader->why, ERROR_DATA, "a record of more than %d MiB begins at line %lld: is a quote left open?",
+		  CSV_MOST_RECORD / (1024 * 1024), (long long)line);
+	return stop(reader, CSV_BROKEN, err);
+}
+
+static enum csv_step misquoted(struct csv_reader *reader, int64_t line, struct error *err)
+{
+	if (reader->parser.quoted)
+		error_set(&reader->why, ERROR_DATA, "line %lld: text follows the quote that ends a cell (a quote inside is to be doubled)",
+			  (long long)line);
+	else
+		error_set(&reader->why, ERROR_DATA,
+			  "line %lld: a quote inside a cell that does not begin with one (quote: none where cells are never quoted)",
+			  (long long)line);
+	return stop(reader, CSV_BROKEN, err);
+}
+
+static enum csv_step finish(struct csv_reader *reader, struct error *err)
+{
+	if (csv_fini(&reader->parser, take_cell, take_end, reader) != 0) {
+		error_set(&reader->why, ERROR_DATA, "line %lld: a quote is opened here and never closed", (long long)reader->quote_line);
+		return stop(reader, CSV_BROKEN, err);
+	}
+	reader->inside = false;
+	return reader->complete ? CSV_RECORD : CSV_END;
+}
+
+static void begin(struct csv_reader *reader)
+{
+	if (reader->bytes.capacity > CELLS_KEPT)
+		text_free(&reader->bytes);
+	text_clear(&reader->bytes);
+	reader->complete = false;
+	reader->record = (struct csv_record){ .cells = reader->cells };
+}
+
+/* One line more for the record. CSV_END: there is none. */
+static enum csv_step take_line(struct csv_reader *reader, struct error *err)
+{
+	size_t n_cells = reader->record.n_cells;
+	bool inside = reader->inside;
+	struct line line;
+
+	switch (lines_next(reader->lines, &line, &reader->why)) {
+	case LINES_LINE: break;
+	case LINES_END: return finish(reader, err);
+	case LINES_TOO_LONG: return too_long(reader, csv_line(reader), err);
+	case LINES_FAILED: return stop(reader, CSV_FAILED, err);
+	}
+	if (!inside) {
+		reader->record.line = line.number;
+		reader->record.offset = line.offset;
+	}
+	if (!parse_line(reader, &line))
+		return misquoted(reader, line.number, err);
+	reader->inside = reader->parser.quoted;
+	if (reader->inside && (!inside || reader->record.n_cells != n_cells))
+		reader->quote_line = line.number;
+	return lines_offset(reader->lines) - reader->record.offset > CSV_MOST_RECORD ? too_long(reader, reader->record.line, err)
+										     : CSV_RECORD;
+}
+
+enum csv_step csv_next(struct csv_reader *reader, struct csv_record *ret_record, struct error *err)
+{
+	if (reader->stopped != CSV_RECORD)
+		return stop(reader, reader->stopped, err);
+	begin(reader);
+	while (!reader->complete) {
+		enum csv_step step = take_line(reader, err);
+
+		if (step != CSV_RECORD)
+			return step;
+	}
+	for (size_t i = 0; i < reader->record.n_cells; i++)
+		reader->cells[i].data = reader->bytes.data + reader->starts[i];
+	reader->record.length = lines_offset(reader->lines) - reader->record.offset;
+	reader->terminated = lines_terminated(reader->lines);
+	*ret_record = reader->record;
+	return CSV_RECORD;
+}
+
+enum csv_step csv_skip_lines(struct csv_reader *reader, int n, struct error *err)
+{
+	struct line line;
+
+	for (int i = 0; i < n; i++) {
+		switch (lines_next(reader->lines, &line, &reader->why)) {
+		case LINES_LINE: break;
+		case LINES_END: return CSV_END;
+		case LINES_TOO_LONG: return too_long(reader, csv_line(reader), err);
+		case LINES_FAILED: return stop(reader, CSV_FAILED, err);
+		}
+		reader->terminated = lines_terminated(reader->lines);
+	}
+	return CSV_RECORD;
+}
+
+int64_t csv_offset(const struct csv_reader *reader)
+{
+	return reader->inside ? reader->record.offset : lines_offset(reader->lines);
+}
+
+int64_t csv_line(const struct csv_reader *reader)
+{
+	return reader->inside ? reader->record.line : lines_number(reader->lines);
+}
+
+bool csv_ends_in_newline(const struct csv_reader *reader)
+{
+	return reader->terminated;
+}
