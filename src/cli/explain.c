@@ -16,9 +16,9 @@
 static const char usage[] =
 	"usage: trackbridge [-c FILE] explain FILE [--source NAME] [--format table|json|csv]\n"
 	"\n"
-	"What this manifest would do, without network and without any change: the request of each row, or why it is rejected (column and reason),\n"
-	"a duplicate (of an earlier line, or of a row in the queue's history where there is a queue) or skipped. Exit 65 if a row, or the\n"
-	"manifest as a whole, would be rejected.\n"
+	"What this manifest would do, without network and without any change: the request of each row, or why it is rejected\n"
+	"(column and reason), a duplicate (of an earlier line, or of a row in the queue's history where there is a queue) or\n"
+	"skipped. Exit 65 if a row, or the manifest as a whole, would be rejected.\n"
 	"\n"
 	"  --source NAME    read it as a manifest of this source; needed where FILE lies in no drop directory and more than one\n"
 	"                   source takes files of this name\n"

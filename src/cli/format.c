@@ -105,13 +105,16 @@ void format_json_string(struct text *text, const char *string)
 		string = escaped.data;
 	}
 	text_append(text, "\"", 1);
-	for (const char *c = string; *c; c++) {
+	for (const char *c = string; *c;) {
+		const char *plain = c;
+
+		while ((unsigned char)*c >= 0x20 && *c != '"' && *c != '\\' && *c != 0x7f)
+			c++;
+		text_append(text, plain, (size_t)(c - plain));
 		if (*c == '"' || *c == '\\')
-			text_printf(text, "\\%c", *c);
-		else if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			text_printf(text, "\\u%04x", (unsigned)(unsigned char)*c);
-		else
-			text_append(text, c, 1);
+			text_printf(text, "\\%c", *c++);
+		else if (*c)
+			text_printf(text, "\\u%04x", (unsigned)(unsigned char)*c++);
 	}
 	text_append(text, "\"", 1);
 }
@@ -172,9 +175,10 @@ static void write_cells(struct format *format, const char *const *cells)
 	text_clear(&format->line);
 	for (size_t i = 0; i < format->n_shown; i++) {
 		size_t width = text_utf8_count(cells[i], strlen(cells[i]));
+		size_t wanted = (width > format->widths[i] ? width : format->widths[i]) + 2;
 
 		text_append_string(&format->line, cells[i]);
-		for (; i + 1 < format->n_shown && width < format->widths[i] + 2; width++)
+		for (; i + 1 < format->n_shown && width < wanted; width++)
 			text_append(&format->line, " ", 1);
 	}
 	while (format->line.length && format->line.data[format->line.length - 1] == ' ')

@@ -101,13 +101,16 @@ static bool rebuild(struct queue *queue)
 	queue->loading = 0;
 	queue->loading_first = 0;
 	queue->n_loading_issuers = 0;
-	for (int i = 0; i < QUEUE_MOST_ENDPOINTS; i++)
+	for (int i = 0; i < QUEUE_MOST_ENDPOINTS; i++) {
 		queue->endpoints[i].accepted_at = 0;
+		queue->endpoints[i].stored_open_ms = 0; /* whatever it is: the next change stores it again */
+	}
 
 	statement = db_use(db, ROW_LAST, "");
 	if (!db_row(db, statement))
 		return false;
 	queue->next_row = sqlite3_column_int64(statement, 0) + 1;
+	sqlite3_reset(statement);
 	statement = db_use(db, ROW_ANY_BEHIND, "");
 	if (!db_row(db, statement))
 		return false;
@@ -218,13 +221,10 @@ bool queue_commit(struct queue *queue, struct error *err)
 		queue->loading_first = 0;
 		return true;
 	}
-	if (!rebuild(queue)) {
-		/* Even reading fails: nothing in memory can be trusted, so no lane is open until a later turn rebuilds. */
-		struct error ignored;
-
+	queue->settled = 0;
+	/* Where even reading fails, nothing in memory can be trusted: no lane is open, and the next turn is spoiled until one can rebuild. */
+	if (!rebuild(queue))
 		queue->n_lanes = 0;
-		db_commit(&queue->db, &ignored);
-	}
 	return false;
 }
 

@@ -133,6 +133,12 @@ static int64_t due_of(const struct endpoint *e, const struct flight *f, int64_t 
 	return e->submit->now_ms + wait;
 }
 
+/* A row that alone is forbidden is at fault itself; where nothing is accepted it is our credentials. */
+static bool others_are_accepted(const struct endpoint *e)
+{
+	return e->accepted_ms && e->submit->now_ms - e->accepted_ms <= e->config->retry.most_ms + e->config->timeout_ms;
+}
+
 static void answered(void *user, const struct http_answer *answer)
 {
 	static const enum track_fault faults[] = {
@@ -146,7 +152,7 @@ static void answered(void *user, const struct http_answer *answer)
 	const struct track_policy policy = {
 		.resend_unknown = e->config->resend_unknown,
 		.retry_not_found = e->config->retry_not_found,
-		.forbidden_before = f->claim.forbidden,
+		.forbidden_before = others_are_accepted(e) ? f->claim.forbidden : 0,
 	};
 	const struct track_answer facts = {
 		.fault = faults[answer->fault],
@@ -173,8 +179,7 @@ static void answered(void *user, const struct http_answer *answer)
 		.random = random_fraction(),
 	};
 	f->due_ms = due_of(e, f, event.retry_after_ms, f->verdict.health == TRACK_HEALTH_TOKEN && fresh);
-	f->forbidden = f->verdict.health == TRACK_HEALTH_FORBIDDEN && e->accepted_ms &&
-		       s->now_ms - e->accepted_ms <= e->config->retry.most_ms + e->config->timeout_ms;
+	f->forbidden = f->verdict.health == TRACK_HEALTH_FORBIDDEN;
 	if (f->verdict.health == TRACK_HEALTH_TOKEN)
 		token_refused(e->token, f->token_generation);
 	else if (answer->fault == HTTP_FAULT_NONE && f->verdict.health == TRACK_HEALTH_GOOD)

@@ -21,7 +21,8 @@ enum token_trouble {
 	TOKEN_OUTAGE, /* everything else that is no usable token */
 };
 
-/* What a token answer says; pure. lifetime_ms: from expires_in (number or digits in a string; missing: 15 min; above 24 h: 24 h). */
+/* What a token answer says; pure. lifetime_ms: from expires_in (number or digits in a string; missing: 15 min; above 24 h: 24 h;
+ * under 1 s or nothing of these: 60 s, and detail says so). */
 struct token_answer {
 	enum token_trouble trouble;
 	char *access_token; /* NULL unless TOKEN_OK; the caller wipes and frees it */
@@ -46,8 +47,8 @@ const char *token_get(struct token *token, int64_t steady_ms);
 /* token_wants tells whether a fetch should be started now: none under way, and there is no token, or it is in its margin. */
 bool token_wants(const struct token *token, int64_t steady_ms);
 
-/* token_fetch starts one (assertion, POST); fetched is called from http_run when it has ended, or later in the same turn where the
- * assertion could not even be made. */
+/* token_fetch starts one (assertion, POST); fetched is called from http_run when it has ended, or by token_fetch itself, as its last act,
+ * where the assertion could not even be made. */
 void token_fetch(struct token *token, int64_t steady_ms);
 bool token_fetching(const struct token *token);
 

@@ -126,6 +126,16 @@ static bool is_certificate_fault(CURLcode result, const char *words)
 	return strstr(words, "alert") && (strstr(words, "certificate") || strstr(words, "unknown ca") || strstr(words, "access denied"));
 }
 
+/* libcurl's words for two faults are about its own doings. */
+static const char *words_of(CURLcode result)
+{
+	if (result == CURLE_SEND_FAIL_REWIND)
+		return "the connection was lost after the request was sent";
+	if (result == CURLE_WRITE_ERROR)
+		return "the answer is longer than 1 MiB";
+	return curl_easy_strerror(result);
+}
+
 /* libcurl's own words can hold a URL, which names a card, so that they are shown for certificates alone. */
 struct http_answer transfer_answer(const struct transfer *t, CURLcode result)
 {
@@ -140,7 +150,7 @@ struct http_answer transfer_answer(const struct transfer *t, CURLcode result)
 	long connect_status = 0;
 
 	if (result != CURLE_OK)
-		answer.what = certificate && t->words[0] ? t->words : curl_easy_strerror(result);
+		answer.what = certificate && t->words[0] ? t->words : words_of(result);
 	if (answer.status)
 		return answer;
 	/* What never began still has the information of the request before. */

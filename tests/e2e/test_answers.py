@@ -60,7 +60,7 @@ class EachAnswerTest(unittest.TestCase):
         names = [*cls.REFUSED, *cls.IN_DOUBT, *cls.ACCEPTED_WITHOUT_ID, *cls.ACCEPTED]
         cls.bureau.drop("all.csv", manifests.cards(card for name in names for card in (f"{name}-1", f"good-{name}")))
         cls.bureau.start()
-        cls.bureau.wait(lambda: cls.bureau.manifests() and not {"queued", "sending"} & cls.bureau.states().keys(), "the end of it", 30)
+        cls.bureau.wait(cls.bureau.at_rest, "the end of it", 30)
         cls.bureau.stop()
 
     def state(self, name: str, expected: str) -> None:
@@ -96,7 +96,8 @@ class EachAnswerTest(unittest.TestCase):
                 self.state(name, "in_doubt")
 
     def test_each_row_was_sent_once(self) -> None:
-        sent = {row["card_id"]: row["attempts"] for row in self.bureau.rows() if row["attempts"] != 1}
+        # early- is cut off before its body was read: where that was noticed before the body was handed over, it is sent again.
+        sent = {row["card_id"]: row["attempts"] for row in self.bureau.rows("card_id <> 'early-1'") if row["attempts"] != 1}
         self.assertEqual(sent, {})
 
     def test_the_rows_between_were_all_accepted(self) -> None:
@@ -488,7 +489,7 @@ class TransportTest(Scene):
         sizes = [*range(line + 3), *range(line + 3, len(whole), 9)]
         bureau.drop("a.csv", manifests.cards(card for size in sizes for card in (f"cut-{size}", f"card-{size}")))
         bureau.start()
-        bureau.wait(lambda: bureau.manifests() and not {"queued", "sending"} & bureau.states().keys(), "the end of it", 20)
+        bureau.wait(bureau.at_rest, "the end of it", 20)
         bureau.stop()
         for size in sizes:
             if line - 2 <= size < line:

@@ -45,7 +45,7 @@ ENDPOINT: dict[str, Any] = {
     "name": "bankfr", "issuers": ["BANKFR0001"],
     "jwt": {"issuer": "BANKFR0001", "key_id": "2026-01", "lifetime": "300s"},
     "tls": {},
-    "concurrency": 8, "timeout": "5s", "connect_timeout": "2s", "http": 1.1,
+    "concurrency": 8, "timeout": "5s", "http": 1.1,
     "retry": {"first": "50ms", "most": "1s", "give_up_after": "72h"},
 }
 SOURCE: dict[str, Any] = {
@@ -104,6 +104,10 @@ def _scalar(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in ("true", "false", "null", "yes", "no", "on", "off", "y", "n"):
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+class NotThere(AssertionError):
+    """A row, a manifest or an endpoint that the database does not have (yet)."""
 
 
 def wait_for(predicate: Callable[[], T], seconds: float = FIRST_WAIT, what: str = "what was waited for") -> T:
@@ -353,7 +357,7 @@ class Bureau:
         """The one row of a card (and type)."""
         found = self.rows("card_id = ? AND (? = '' OR tracking_type = ?)", card, kind, kind)
         if len(found) != 1:
-            raise AssertionError(f"{len(found)} rows of {card} {kind}: {found}")
+            raise NotThere(f"{len(found)} rows of {card} {kind}: {found}")
         return found[0]
 
     def manifests(self) -> list[View]:
@@ -362,7 +366,7 @@ class Bureau:
     def manifest(self, name: str) -> View:
         found = self.query("SELECT * FROM manifest_status WHERE name = ? ORDER BY manifest_id DESC", name)
         if not found:
-            raise AssertionError(f"no manifest {name}")
+            raise NotThere(f"no manifest {name}")
         return found[0]
 
     def endpoints(self) -> list[View]:
@@ -391,11 +395,11 @@ class Bureau:
     # -- waiting
 
     def wait(self, predicate: Callable[[], T], what: str, seconds: float = FIRST_WAIT) -> T:
-        """wait_for, with the states and the log's end where it fails; a database that is not there yet is waited for too."""
+        """wait_for, with the states and the log's end where it fails; a database, a row or a manifest that is not there yet is waited for too."""
         def there() -> T | None:
             try:
                 return predicate()
-            except sqlite3.OperationalError:
+            except (sqlite3.OperationalError, NotThere):
                 return None
         try:
             found = wait_for(there, seconds, what)
@@ -424,6 +428,11 @@ class Bureau:
         found = self.wait(there, f"{card} {' or '.join(states)}", seconds)
         assert found
         return found
+
+    def at_rest(self) -> bool:
+        """Everything that was taken is loaded, and no row can move by itself."""
+        manifests_there = self.manifests()
+        return bool(manifests_there) and not any(m["state"] == "loading" or m["queued"] or m["sending"] for m in manifests_there)
 
     def wait_states(self, seconds: float = FIRST_WAIT, **counts: int) -> None:
         """Until exactly so many rows are in each of the states named."""

@@ -196,7 +196,12 @@ static void *serve(void *user)
 		c->ssl = SSL_new(c->server->context);
 		SSL_set_fd(c->ssl, c->fd);
 	}
-	if (!c->ssl || SSL_accept(c->ssl) == 1) {
+	if (c->ssl && SSL_accept(c->ssl) != 1) {
+		/* A close with unread bytes would be a reset, which can overtake the alert. */
+		shutdown(c->fd, SHUT_WR);
+		while (read(c->fd, c->buffer, sizeof(c->buffer)) > 0) {
+		}
+	} else {
 		if (c->ssl)
 			note_client(c);
 		while (serve_one(c)) {

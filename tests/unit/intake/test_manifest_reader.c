@@ -254,7 +254,7 @@ static void an_invalid_row_rejects_the_file_where_the_source_says_so(void **stat
 	assert_string_equal(err.text, "1 invalid row (invalid_rows: reject_file), the first on line 3, column ISS: no endpoint has issuer "
 				      "OTHER00000");
 	assert_int_equal(read_all(&source, "ISS;CARD;TYPE\nBANKFR0001\nBANKFR0001\n", 0, states, sizeof(states), &err), MANIFEST_REJECT);
-	assert_memory_equal(err.text, "2 invalid rows (invalid_rows: reject_file), the first on line 2: ", 66);
+	assert_memory_equal(err.text, "2 invalid rows (invalid_rows: reject_file), the first on line 2: ", 65);
 }
 
 /* n_pan rows with a number that passes Luhn's check, then others up to n. */
