@@ -253,7 +253,8 @@ SELECT e.name AS endpoint,
        e.reason,
        strftime('%Y-%m-%dT%H:%M:%fZ', e.until / 1000.0, 'unixepoch') AS paused_until,
        (SELECT count(*) FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no
-        WHERE r.state = 1 AND i.endpoint_no = e.endpoint_no) AS in_flight,
+        WHERE r.state = 1 AND r.state IN (1, 3, 4, 5, 6) -- so that row_attention can be used
+          AND i.endpoint_no = e.endpoint_no) AS in_flight,
        e.concurrency,
        strftime('%Y-%m-%dT%H:%M:%fZ', e.token_expires_at / 1000.0, 'unixepoch') AS token_expires_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', e.last_accepted_at / 1000.0, 'unixepoch') AS last_accepted_at

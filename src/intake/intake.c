@@ -57,6 +57,7 @@ struct intake {
 	int64_t now_ms, wall_ms;
 	int64_t space_at, again_at;
 	bool short_of_space, said_failed;
+	int landed; /* duplicates */
 };
 
 bool intake_new(const struct config *config, struct queue *queue, struct intake **ret_intake, struct error *err)
@@ -393,6 +394,7 @@ void intake_act(struct intake *intake, bool committed)
 	if (intake->take.state == TAKE_RECORDED) {
 		if (committed) {
 			log_taken(intake);
+			intake->landed += intake->take.duplicate_of != 0;
 			finish(intake);
 			load_wake(intake->load);
 		} else {
@@ -455,5 +457,8 @@ bool intake_all_loaded(const struct intake *intake)
 
 int intake_landed(struct intake *intake)
 {
-	return load_landed(intake->load);
+	int landed = load_landed(intake->load) + intake->landed;
+
+	intake->landed = 0;
+	return landed;
 }

@@ -33,5 +33,5 @@ int64_t intake_next_ms(const struct intake *intake);
 /* intake_all_loaded: every file present was looked at, and what could be taken is loaded. */
 bool intake_all_loaded(const struct intake *intake);
 
-/* intake_landed: number of manifests that were released or rejected since the last call. */
+/* intake_landed: number of manifests that were released, rejected or found to be duplicates since the last call. */
 int intake_landed(struct intake *intake);

@@ -80,6 +80,9 @@ bool queue_change(struct queue *queue, sqlite3_stmt *statement, int64_t manifest
 /* queue_count is for rows that come (from ROW_N_STATES) or change many at a time. */
 void queue_count(struct queue *queue, int64_t manifest, enum row_state from, enum row_state to, int64_t n);
 
+/* queue_store_counts writes what was counted in this turn so far; queue_commit does it too. */
+bool queue_store_counts(struct queue *queue);
+
 /* queue_bug spoils the turn with ERROR_INTERNAL. Returns false. */
 bool queue_bug(struct queue *queue, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -93,7 +93,8 @@ bool queue_lanes_forget(struct queue *queue, int64_t manifest)
 
 	while (last < queue->n_lanes && queue->lanes[last].manifest == manifest)
 		last++;
-	memmove(queue->lanes + first, queue->lanes + last, (queue->n_lanes - last) * sizeof(*queue->lanes));
+	if (last > first)
+		memmove(queue->lanes + first, queue->lanes + last, (queue->n_lanes - last) * sizeof(*queue->lanes));
 	queue->n_lanes -= last - first;
 	return db_change(&queue->db, db_use(&queue->db, LANE_REMOVE, "i", manifest)) >= 0;
 }

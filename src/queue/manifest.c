@@ -107,6 +107,9 @@ bool queue_manifest_release(struct queue *queue, int64_t manifest, int64_t now_m
 	struct db *db = &queue->db;
 
 	(void)now_ms;
+	/* Whether a rejects file is due hangs on the rows of this very turn too. */
+	if (!queue_store_counts(queue))
+		return false;
 	if (db_change(db, db_use(db, MANIFEST_RELEASE, "ii", manifest, wall_ms)) != 1)
 		return queue_bug(queue, "manifest %lld cannot be released: it is not loading", (long long)manifest);
 	queue->loading = 0;

@@ -161,17 +161,19 @@ void queue_spoil(struct queue *queue, const struct error *err)
 	db_spoil(&queue->db, err);
 }
 
-static bool store_tallies(struct queue *queue)
+bool queue_store_counts(struct queue *queue)
 {
 	struct db *db = &queue->db;
 
 	for (size_t i = 0; i < queue->n_tallies; i++) {
-		const struct tally *t = &queue->tallies[i];
+		struct tally *t = &queue->tallies[i];
 		const int64_t *n = t->by_state;
 
 		if (db_change(db, db_use(db, MANIFEST_TALLY, "iiiiiiiiiiiii", t->manifest, t->rows, n[0], n[1], n[2], n[3], n[4], n[5],
 					 n[6], n[7], n[8], n[9], n[10])) < 0)
 			return false;
+		/* The manifest stays in the list: at the end of the turn it is looked at whether it has settled. */
+		*t = (struct tally){ .manifest = t->manifest };
 	}
 	return true;
 }
@@ -215,14 +217,15 @@ bool queue_commit(struct queue *queue, struct error *err)
 	if (!queue_in_turn(queue))
 		return true;
 	/* What cannot be stored spoils the turn, and db_commit says so. */
-	(void)(store_tallies(queue) && queue_lanes_store(queue) && settle(queue) && store_endpoints(queue));
+	(void)(queue_store_counts(queue) && queue_lanes_store(queue) && settle(queue) && store_endpoints(queue));
 	committed = db_commit(&queue->db, err);
 	if (committed) {
 		queue->loading_first = 0;
 		return true;
 	}
 	queue->settled = 0;
-	/* Where even reading fails, nothing in memory can be trusted: no lane is open, and the next turn is spoiled until one can rebuild. */
+	/* Where even reading fails, nothing in memory can be trusted: no lane is open, and the next turn is spoiled until one can rebuild.
+	 */
 	if (!rebuild(queue))
 		queue->n_lanes = 0;
 	return false;

@@ -148,8 +148,6 @@ static inline int fixture_setup(void **state)
 	snprintf(f->path, sizeof(f->path), "%s/queue.db", f->folder);
 	f->now = INT64_C(1800000000000);
 	f->wall = f->now + 7;
-	for (size_t i = 0; i < MOST_CLAIMS; i++)
-		f->claims[i] = &f->room[i];
 	*state = f;
 	return 0;
 }
@@ -308,9 +306,11 @@ static inline int64_t load_many(struct fixture *f, int n, const char *suffix)
 	return manifest;
 }
 
-/* Claims without a commit. Claimed rows stand in f->claims. */
+/* Claims without a commit. Claimed rows stand in f->room, and f->claims points to them. */
 static inline size_t claim_only(struct fixture *f, int endpoint, size_t most)
 {
+	for (size_t i = 0; i < MOST_CLAIMS; i++)
+		f->claims[i] = &f->room[i];
 	f->n_claims = 99;
 	assert_true(queue_claim(f->queue, endpoint, most, f->now, f->wall, f->claims, &f->n_claims));
 	return f->n_claims;
@@ -323,12 +323,20 @@ static inline size_t claim(struct fixture *f, int endpoint, size_t most)
 	return f->n_claims;
 }
 
-/* Claims, and shows the claimed rows' cards in the order in which they came. */
+static inline int fixture_by_row(const void *a, const void *b)
+{
+	const struct queue_claim *const *one = a, *const *other = b;
+
+	return (one[0]->row > other[0]->row) - (one[0]->row < other[0]->row);
+}
+
+/* Claims, and shows the claimed rows' cards by row; which manifest's turn it is, is not looked at. */
 static inline const char *claimed_cards(struct fixture *f, int endpoint, size_t most)
 {
 	static char cards[MOST_CLAIMS * 50];
 
 	claim(f, endpoint, most);
+	qsort(f->claims, f->n_claims, sizeof(f->claims[0]), fixture_by_row);
 	cards[0] = '\0';
 	for (size_t i = 0; i < f->n_claims; i++)
 		snprintf(cards + strlen(cards), sizeof(cards) - strlen(cards), "%s%s", i ? " " : "", f->claims[i]->request.card_id);

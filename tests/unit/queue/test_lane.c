@@ -1,6 +1,5 @@
 #include "fixture.h"
 
-/* What holds back the second row of card a, and what lets it go: the first row is claimed, comes to this end, and then … */
 static const struct answer back_later = { .outcome = TRACK_BACK, .status = 503, .due = INT64_C(1800000005000) };
 
 static void rows_of_one_card_go_one_after_the_other_in_the_order_of_the_file(void **state)
@@ -12,8 +11,7 @@ static void rows_of_one_card_go_one_after_the_other_in_the_order_of_the_file(voi
 	assert_int_equal(f->claims[0]->row, 1);
 	assert_string_equal(fixture_text(f, "SELECT group_concat(coalesce(waits_for, '-')) FROM status"), "-,row 1,-,row 2");
 	assert_string_equal(claimed_cards(f, 0, 9), "");
-	f->claims[0] = &f->room[0];
-	record(f, f->claims[0], &accepted, NULL);
+	record(f, &f->room[0], &accepted, NULL);
 	assert_int_equal(claim(f, 0, 9), 1);
 	assert_int_equal(f->room[0].row, 2);
 	answer_all(f, &refused);
