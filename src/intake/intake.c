@@ -193,15 +193,19 @@ static void remove_marker(const struct intake *intake, const struct take *take, 
 			  intake->config->sources[take->source].name, manifest, strerror(errno));
 }
 
-/* A left-over that was recorded before the crash only has to go; it is not recorded twice. */
-static bool recorded_before(struct intake *intake, struct take *take, const char *drop, bool *ret_gone)
+/*
+ * A file that was recorded before a crash only has to go; it is not recorded twice. Mostly it is a left-over; after a power cut, its
+ * renaming may be undone and it bears its own name again.
+ */
+static bool recorded_before(struct intake *intake, const struct take *take, const char *found, bool *ret_gone)
 {
+	const char *drop = intake->config->sources[take->source].drop;
 	scoped_close int directory = open(drop, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
 	int64_t manifest;
 
 	*ret_gone = false;
-	if (directory < 0 || fstatat(directory, take->taken_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+	if (directory < 0 || fstatat(directory, found, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return true;
 	if (!queue_manifest_of_original(intake->queue, take->source, take->name, st.st_ino,
 					(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, st.st_size, &manifest))
@@ -209,7 +213,7 @@ static bool recorded_before(struct intake *intake, struct take *take, const char
 	if (!manifest)
 		return true;
 	remove_marker(intake, take, directory, manifest);
-	if (unlinkat(directory, take->taken_name, 0) < 0 && errno != ENOENT)
+	if (unlinkat(directory, found, 0) < 0 && errno != ENOENT)
 		return true;
 	*ret_gone = true;
 	return queue_manifest_original_gone(intake->queue, manifest);
@@ -244,16 +248,14 @@ static void begin_take(struct intake *intake, int index, const char *found)
 	take->taken_name = original ? xstrdup(found) : spool_taken_name(found);
 	marker = watch_marker(source->watch, found);
 	take->marker = marker ? xstrdup(marker) : NULL;
-	if (take->left_over) {
-		if (!recorded_before(intake, take, source->config->drop, &gone)) {
-			forget_take(take);
-			return;
-		}
-		if (gone) {
-			watch_taken(source->watch, found);
-			forget_take(take);
-			return;
-		}
+	if (!recorded_before(intake, take, found, &gone)) {
+		forget_take(take);
+		return;
+	}
+	if (gone) {
+		watch_taken(source->watch, found);
+		forget_take(take);
+		return;
 	}
 	if (!queue_manifest_next(intake->queue, &take->manifest)) {
 		forget_take(take);

@@ -165,7 +165,7 @@ static bool count_refusal(struct queue *queue, const struct queue_result *result
 	char reason[256];
 	struct db *db = &queue->db;
 
-	if (!lane || to == ROW_QUEUED)
+	if (!lane || lane->paused || to == ROW_QUEUED)
 		return true;
 	if (to != ROW_REFUSED) {
 		lane->refusals = 0;

@@ -77,10 +77,11 @@ bool queue_errand_receipt_done(struct queue *queue, int64_t manifest, int64_t op
 
 bool queue_errand_failed(struct queue *queue, int64_t manifest, enum queue_errand_kind kind, int64_t again_ms, const char *reason)
 {
+	static const char *const files[] = { [QUEUE_ARCHIVE] = "archive", [QUEUE_REJECTS] = "rejects", [QUEUE_RECEIPT] = "receipt" };
 	struct db *db = &queue->db;
 	char text[1100];
 
-	snprintf(text, sizeof(text), "receipt: %s", reason);
+	snprintf(text, sizeof(text), "%s: %s", files[kind], reason);
 	return db_change(db, db_use(db, ERRAND_FAILED, "izt", manifest, kind == QUEUE_RECEIPT ? again_ms : INT64_C(0), text)) >= 0;
 }
 

@@ -11,6 +11,9 @@
 	" m.rows, m.accepted, m.queued + m.sending + m.in_doubt + m.held, m.rejected, m.reason"                                               \
 	" FROM manifest m JOIN source s ON s.source_no = m.source_no"
 
+/* A manifest's reason, unless it only told of trouble with a file that is now written. */
+#define WITHOUT_TROUBLE(file) "CASE WHEN reason LIKE '" file ": %' THEN '' ELSE reason END"
+
 const char *const statement_sql[STATEMENT_N] = {
 	[ENDPOINT_BIND] = "INSERT OR IGNORE INTO endpoint (name) VALUES (?1)",
 	[ENDPOINT_FIND] = "SELECT endpoint_no, open_ms FROM endpoint WHERE name = ?1",
@@ -69,12 +72,13 @@ const char *const statement_sql[STATEMENT_N] = {
 	[ERRAND_REJECTS] = "SELECT " ERRAND_COLUMNS " WHERE m.rejects_due = 1 AND m.manifest_id > ?1 ORDER BY m.manifest_id LIMIT 1",
 	[ERRAND_RECEIPT] = "SELECT " ERRAND_COLUMNS " WHERE m.receipt_at <= ?2 AND m.manifest_id > ?1"
 			   " ORDER BY m.receipt_at, m.manifest_id LIMIT 1",
-	[ERRAND_ARCHIVED] = "UPDATE manifest SET archived = ?2 WHERE manifest_id = ?1",
-	[ERRAND_REJECTS_DONE] = "UPDATE manifest SET rejects_due = 0 WHERE manifest_id = ?1",
-	[ERRAND_RECEIPT_DONE] = "UPDATE manifest SET receipt_at = ?3, reason = CASE WHEN reason LIKE 'receipt: %' THEN '' ELSE reason END"
-				" WHERE manifest_id = ?1 AND queued + sending + in_doubt + held = ?2",
-	[ERRAND_FAILED] = "UPDATE manifest SET receipt_at = coalesce(?2, receipt_at),"
-			  " reason = CASE WHEN reason = '' OR reason LIKE 'receipt: %' THEN ?3 ELSE reason END WHERE manifest_id = ?1",
+	[ERRAND_ARCHIVED] = "UPDATE manifest SET archived = ?2, reason = " WITHOUT_TROUBLE("archive") " WHERE manifest_id = ?1",
+	[ERRAND_REJECTS_DONE] = "UPDATE manifest SET rejects_due = 0, reason = " WITHOUT_TROUBLE("rejects") " WHERE manifest_id = ?1",
+	[ERRAND_RECEIPT_DONE] = "UPDATE manifest SET receipt_at = ?3, reason = " WITHOUT_TROUBLE(
+		"receipt") " WHERE manifest_id = ?1 AND queued + sending + in_doubt + held = ?2",
+	[ERRAND_FAILED] = "UPDATE manifest SET receipt_at = coalesce(?2, receipt_at), reason = CASE"
+			  " WHEN reason = '' OR reason LIKE 'receipt: %' OR reason LIKE 'rejects: %' OR reason LIKE 'archive: %' THEN ?3"
+			  " ELSE reason END WHERE manifest_id = ?1",
 	[ERRAND_RECEIPT_AT] = "SELECT min(receipt_at) FROM manifest WHERE receipt_at IS NOT NULL",
 	[RECEIPT_ROWS] =
 		"SELECT row_id, line, card_id, tracking_type, state, http_status, error_code, detail,"
