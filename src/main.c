@@ -9,8 +9,8 @@ static const struct cli_command run_command = {
 	.summary = "the daemon, in the foreground",
 	.usage = "usage: trackbridge [-c FILE] run [--until-idle] [--debug]\n"
 		 "\n"
-		 "Watches the drop directories, queues what is dropped there and sends it to D1, until TERM or INT. HUP checks the\n"
-		 "configuration and, if it is good, starts again with it.\n"
+		 "Watches the drop directories, queues what is dropped there and sends it to D1, until TERM or INT: then\n"
+		 "what is in flight may finish, for stop_timeout at most.\n"
 		 "\n"
 		 "  --until-idle  end when every file present is loaded and no row can move without an operator or a later time;\n"
 		 "                exit 0 if all rows ended accepted, duplicate or skipped, 65 if some did not\n"

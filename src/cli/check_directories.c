@@ -51,6 +51,10 @@ static void check_state(struct check *check)
 	struct stat st;
 	struct error err;
 
+	if (stat(check->config->state_dir, &st) < 0 && errno == ENOENT) {
+		check_warning(what, "%s does not exist yet: the first run makes it, if it may", check->config->state_dir);
+		return;
+	}
 	if (!is_usable(check->config->state_dir, &err)) {
 		check_error(check, what, &err);
 		return;

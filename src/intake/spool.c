@@ -300,6 +300,18 @@ const struct spool_file *spool_file(const struct spool *spool)
 	return &spool->file;
 }
 
+/*
+ * The caller records next that the original is gone, and no longer recognises it after that: it must not come back after a power cut. A
+ * directory that cannot be opened or synced is not worth failing for: what came back would be taken for the duplicate that it is.
+ */
+static void sync_directory(const struct spool *spool)
+{
+	scoped_close int directory = openat(spool->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (directory >= 0)
+		(void)fsync(directory);
+}
+
 static bool remove_original(struct spool *spool, struct error *err)
 {
 	struct stat st;
@@ -319,14 +331,12 @@ static bool remove_original(struct spool *spool, struct error *err)
 		because(spool, SPOOL_CHANGED, "was written to after it was loaded, and is loaded again", err);
 		return false;
 	}
-	/*
-	 * Not synced: should the name come back after a power cut, it is a left-over whose bytes, inode and time are recorded, and goes
-	 * silently. Whoever swaps files between the look above and here loses what he put under our name.
-	 */
+	/* Whoever swaps files between the look above and here loses what he put under our name. */
 	if (unlinkat(spool->directory, spool->taken_name, 0) < 0 && errno != ENOENT) {
 		with_errno(spool, SPOOL_FAILED, errno, "was loaded and then cannot be removed", err);
 		return false;
 	}
+	sync_directory(spool);
 	return true;
 }
 

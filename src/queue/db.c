@@ -75,16 +75,15 @@ static bool number_of(struct db *db, const char *sql, int64_t *ret_number, struc
 	return good;
 }
 
-/* Brings the database to our version, all missing steps in one transaction; says no to what is not ours or newer than us. */
-static bool migrate(struct db *db, struct error *err)
+/* Says no to what is not ours or newer than us. Only reads. */
+static bool check(struct db *db, int64_t *ret_version, struct error *err)
 {
 	int64_t application, version, objects;
-	char set_version[64];
 
 	if (!number_of(db, "PRAGMA application_id", &application, err) || !number_of(db, "PRAGMA user_version", &version, err) ||
 	    !number_of(db, "SELECT count(*) FROM sqlite_schema", &objects, err))
 		return false;
-	if (objects > 0 && application != QUEUE_SCHEMA_APPLICATION)
+	if ((objects || application || version) && application != QUEUE_SCHEMA_APPLICATION)
 		return error_set(err, ERROR_DATA, "%s is not a trackbridge database; name another state_dir or move the file away",
 				 db->path);
 	if (version > (int64_t)schema_n_migrations)
@@ -92,6 +91,15 @@ static bool migrate(struct db *db, struct error *err)
 			err, ERROR_DATA,
 			"%s was written by a newer trackbridge (schema %lld, this one knows %zu); it was left as it is: install that version",
 			db->path, (long long)version, schema_n_migrations);
+	*ret_version = version;
+	return true;
+}
+
+/* Brings the database to our version, all missing steps in one transaction. */
+static bool migrate(struct db *db, int64_t version, struct error *err)
+{
+	char set_version[64];
+
 	if (version == (int64_t)schema_n_migrations)
 		return true;
 	if (!run(db, "BEGIN IMMEDIATE", err))
@@ -131,13 +139,21 @@ bool db_open(struct db *db, const char *path, struct error *err)
 		"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
 		"PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
 	char sizes[96];
+	int64_t version;
 	int keep = 1;
 
 	if (!open_handle(db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, err))
 		return false;
+	/* What is refused stays as it is: its WAL is not put into it as it is closed. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (!check(db, &version, err)) {
+		db_close(db);
+		return false;
+	}
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	sqlite3_snprintf(sizeof(sizes), sizes, "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=%d", CACHE_KIB, CHECKPOINT_PAGES);
 	/* auto_vacuum and journal_mode take effect only before the first table and outside a transaction. */
-	if (!run(db, base, err) || !run(db, sizes, err) || !migrate(db, err)) {
+	if (!run(db, base, err) || !run(db, sizes, err) || !migrate(db, version, err)) {
 		db_close(db);
 		return false;
 	}

@@ -172,6 +172,8 @@ bool queue_manifest_reject_slice(struct queue *queue, int64_t manifest, int most
 	changed = db_change(db, db_use(db, MANIFEST_REJECT_ROWS, "iiti", first, end, loading.verdict, wall_ms));
 	if (changed != counted)
 		return queue_bug(queue, "manifest %lld: %d rows rejected, %d expected", (long long)manifest, changed, counted);
+	if (db_change(db, db_use(db, MANIFEST_REJECT_RESTORE, "ii", first, end)) < 0)
+		return false;
 	if (db_change(db, db_use(db, MANIFEST_REJECTED_TO, "ii", manifest, end + 1)) != 1)
 		return false;
 	*ret_done = false;

@@ -44,7 +44,8 @@ const char *const statement_sql[STATEMENT_N] = {
 				 " WHERE source_no = ?1 AND original = 1 AND name = ?2 AND inode = ?3 AND mtime_ns = ?4 AND bytes = ?5",
 	[MANIFEST_LOADING] = "SELECT m.manifest_id, s.name, m.shown_name, m.load_offset, m.load_line, m.verdict, m.rows"
 			     " FROM manifest m JOIN source s ON s.source_no = m.source_no"
-			     " WHERE m.state = 'loading' ORDER BY m.manifest_id LIMIT 1",
+			     " WHERE m.state = 'loading' AND m.state IN ('loading', 'released')" /* so that manifest_open can be used */
+			     " ORDER BY m.manifest_id LIMIT 1",
 	[MANIFEST_PROGRESS] = "UPDATE manifest SET load_offset = ?2, load_line = ?3 WHERE manifest_id = ?1 AND state = 'loading'",
 	[MANIFEST_ROWS] = "UPDATE manifest SET first_row = coalesce(first_row, ?2), last_row = ?3 WHERE manifest_id = ?1",
 	[MANIFEST_RELEASE] = "UPDATE manifest SET state = 'released', released_at = ?2, receipt_at = ?2, rejects_due = rejected > 0"
@@ -59,6 +60,13 @@ const char *const statement_sql[STATEMENT_N] = {
 	[MANIFEST_REJECT_ROWS] = "UPDATE row SET state = 8, superseded = row_id, same_as = NULL, behind = NULL, due = NULL,"
 				 " finished_at = ?4, detail = ?3"
 				 " WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 9, 10)",
+	/* Refused rows whose place a row of the slice had taken: the last one of each event stands for it again. */
+	[MANIFEST_REJECT_RESTORE] =
+		"UPDATE row SET superseded = 0 WHERE row_id IN"
+		" (SELECT max(o.row_id) FROM row r JOIN row o ON o.card_id = r.card_id AND o.issuer_no = r.issuer_no AND o.event = r.event"
+		"  WHERE r.row_id BETWEEN ?1 AND ?2 AND r.state = 8 AND o.state = 3 AND NOT EXISTS (SELECT 1 FROM row k"
+		"   WHERE k.card_id = r.card_id AND k.issuer_no = r.issuer_no AND k.superseded = 0 AND k.event = r.event)"
+		"  GROUP BY r.row_id)",
 	[MANIFEST_TALLY] = "UPDATE manifest SET rows = rows + ?2, queued = queued + ?3, sending = sending + ?4, accepted = accepted + ?5,"
 			   " refused = refused + ?6, in_doubt = in_doubt + ?7, held = held + ?8, expired = expired + ?9,"
 			   " cancelled = cancelled + ?10, rejected = rejected + ?11, duplicate = duplicate + ?12, skipped = skipped + ?13"
