@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_text(struct error *err, enum error_code code, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void set_text(struct error *err, enum error_code code, const char *format, va_list arguments)
 {
 	err->code = code;
 	vsnprintf(err->text, sizeof(err->text), format, arguments);

@@ -74,7 +74,8 @@ static void to_stderr(int priority, const char *message, const struct log_field 
 	text_free(&line);
 }
 
-static void emit(int priority, const struct log_field *fields, size_t n_fields, const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void emit(int priority, const struct log_field *fields, size_t n_fields, const char *format,
+						       va_list arguments)
 {
 	char message[MOST_MESSAGE - sizeof("MESSAGE=")];
 	struct text shown = { 0 };
