@@ -139,7 +139,7 @@ bool db_open(struct db *db, const char *path, struct error *err)
 		"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
 		"PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
 	char sizes[96];
-	int64_t version;
+	int64_t version = 0;
 	int keep = 1;
 
 	if (!open_handle(db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, err))

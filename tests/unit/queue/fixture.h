@@ -1,10 +1,10 @@
 /*
- * fixture: a queue in a directory of its own with two endpoints, and manifests from a line of text. Every commit that succeeds is followed by
- * what must hold after each: every manifest balances, its counts are those of its rows, and no statement is left open.
+ * fixture: a queue in a directory of its own with two endpoints, and manifests from a line of text. Every commit that succeeds is followed
+ * by what must hold after each: every manifest balances, its counts are those of its rows, and no statement is left open.
  *
  * A manifest's rows are words: [!|~]CARD[.EVENT][/SITE][@ISSUER]. ! is a row that is rejected by itself, ~ one that is skipped; EVENT is a
- * number (without one, the row's event is its own), SITE the request's production site (so: which request it is) and ISSUER 1 (endpoint 0) or
- * 2 (endpoint 1).
+ * number (without one, the row's event is its own), SITE the request's production site (so: which request it is) and ISSUER 1 (endpoint 0)
+ * or 2 (endpoint 1).
  */
 #pragma once
 
@@ -207,12 +207,11 @@ static inline int64_t record_manifest(struct fixture *f, int64_t *ret_duplicate_
 	return manifest;
 }
 
-static inline enum row_state add_row(struct fixture *f, int64_t manifest, const char *word)
+static inline bool try_add_row(struct fixture *f, int64_t manifest, const char *word, enum row_state *ret_state)
 {
 	char card[64], site[16] = "Lyon", *rest;
 	const char *issuer = ISSUER_1;
 	struct queue_row_new row = { .state = ROW_QUEUED, .event = 1000000 + f->own_event++ };
-	enum row_state became = ROW_N_STATES;
 
 	if (word[0] == '!' || word[0] == '~') {
 		row.state = word[0] == '!' ? ROW_REJECTED : ROW_SKIPPED;
@@ -244,7 +243,14 @@ static inline enum row_state add_row(struct fixture *f, int64_t manifest, const 
 		row.column = "SITE";
 		row.reason = "must not be so";
 	}
-	assert_true(queue_row_add(f->queue, manifest, &row, f->wall, &became));
+	return queue_row_add(f->queue, manifest, &row, f->wall, ret_state);
+}
+
+static inline enum row_state add_row(struct fixture *f, int64_t manifest, const char *word)
+{
+	enum row_state became = ROW_N_STATES;
+
+	assert_true(try_add_row(f, manifest, word, &became));
 	return became;
 }
 
@@ -350,8 +356,8 @@ struct answer {
 	int64_t due, give_up_after;
 };
 
-/* Records without a commit. */
-static inline enum row_state record(struct fixture *f, const struct queue_claim *claim, const struct answer *answer, bool *ret_paused)
+static inline bool try_record(struct fixture *f, const struct queue_claim *claim, const struct answer *answer, enum row_state *ret_state,
+			      bool *ret_paused)
 {
 	struct track_verdict verdict = { .outcome = answer->outcome };
 	struct queue_result result = {
@@ -370,9 +376,21 @@ static inline enum row_state record(struct fixture *f, const struct queue_claim 
 	if (answer->outcome == TRACK_ACCEPTED)
 		snprintf(verdict.operation_id, sizeof(verdict.operation_id), "op-%lld", (long long)claim->row);
 	snprintf(verdict.error_code, sizeof(verdict.error_code), "%s", answer->code ? answer->code : "");
-	assert_true(queue_record(f->queue, &result, &state, &paused));
+	if (!queue_record(f->queue, &result, &state, &paused))
+		return false;
+	if (ret_state)
+		*ret_state = state;
 	if (ret_paused)
 		*ret_paused = paused;
+	return true;
+}
+
+/* Records without a commit. */
+static inline enum row_state record(struct fixture *f, const struct queue_claim *claim, const struct answer *answer, bool *ret_paused)
+{
+	enum row_state state = ROW_N_STATES;
+
+	assert_true(try_record(f, claim, answer, &state, ret_paused));
 	return state;
 }
 

@@ -40,7 +40,7 @@ static void what_becomes_of_a_row_whose_event_is_known_hangs_on_the_state_of_the
 		{ "a.7", ROW_QUEUED, ROW_DUPLICATE, ROW_DUPLICATE },   { "a.7", ROW_SENDING, ROW_DUPLICATE, ROW_DUPLICATE },
 		{ "a.7", ROW_ACCEPTED, ROW_DUPLICATE, ROW_DUPLICATE }, { "a.7", ROW_REFUSED, ROW_DUPLICATE, ROW_QUEUED },
 		{ "a.7", ROW_IN_DOUBT, ROW_DUPLICATE, ROW_DUPLICATE }, { "a.7", ROW_HELD, ROW_DUPLICATE, ROW_DUPLICATE },
-		{ "a.7", ROW_EXPIRED, ROW_QUEUED, ROW_QUEUED },	       { "a.7", ROW_CANCELLED, ROW_DUPLICATE, ROW_DUPLICATE },
+		{ "a.7", ROW_EXPIRED, ROW_QUEUED, ROW_QUEUED },        { "a.7", ROW_CANCELLED, ROW_DUPLICATE, ROW_DUPLICATE },
 		{ "!a.7", ROW_REJECTED, ROW_QUEUED, ROW_QUEUED },      { "~a.7", ROW_SKIPPED, ROW_QUEUED, ROW_QUEUED },
 	};
 
@@ -180,7 +180,9 @@ static void the_same_card_of_two_issuers_is_two_cards(void **state)
 static void a_rejected_or_skipped_row_may_know_neither_issuer_nor_card(void **state)
 {
 	struct fixture *f = *state;
-	struct queue_row_new row = { .line = 9, .state = ROW_REJECTED, .byte_offset = 120, .byte_length = 30, .column = "", .reason = "too short" };
+	struct queue_row_new row = {
+		.line = 9, .state = ROW_REJECTED, .byte_offset = 120, .byte_length = 30, .column = "", .reason = "too short"
+	};
 	int64_t manifest = record_manifest(f, NULL);
 	enum row_state became;
 
@@ -194,15 +196,20 @@ static void a_rejected_or_skipped_row_may_know_neither_issuer_nor_card(void **st
 	assert_true(queue_row_add(f->queue, manifest, &row, f->wall, &became));
 	assert_true(queue_manifest_progress(f->queue, manifest, 150, 10));
 	commit(f);
-	assert_string_equal(fixture_text(f, "SELECT group_concat(coalesce(card_id, '-') || ' ' || state || ' ' || coalesce(detail, '-'), ', ') FROM status"),
-			    "- rejected too short, - skipped -, b rejected ISSUER: too short");
-	assert_string_equal(fixture_text(f, "SELECT group_concat(row_id || ' ' || byte_offset || ' ' || byte_length) FROM reject"), "1 120 30,3 120 30");
+	assert_string_equal(
+		fixture_text(
+			f, "SELECT group_concat(coalesce(card_id, '-') || ' ' || state || ' ' || coalesce(detail, '-'), ', ') FROM status"),
+		"- rejected too short, - skipped -, b rejected ISSUER: too short");
+	assert_string_equal(fixture_text(f, "SELECT group_concat(row_id || ' ' || byte_offset || ' ' || byte_length) FROM reject"),
+			    "1 120 30,3 120 30");
 	assert_int_equal(fixture_number(f, "SELECT count(*) FROM lane"), 0);
 }
 
 static void a_row_to_be_sent_without_a_known_issuer_or_a_card_is_a_bug(void **state)
 {
-	static const struct track_request requests[] = { { .card_id = "a" }, { .issuer_id = ISSUER_1 }, { .issuer_id = "X", .card_id = "a" } };
+	static const struct track_request requests[] = { { .card_id = "a" },
+							 { .issuer_id = ISSUER_1 },
+							 { .issuer_id = "X", .card_id = "a" } };
 	struct fixture *f = *state;
 	int64_t manifest = record_manifest(f, NULL);
 	struct error err;
