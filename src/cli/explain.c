@@ -2,12 +2,12 @@
 #include "cli/cli.h"
 #include "cli/explain_seen.h"
 #include "intake/manifest_reader.h"
+#include "intake/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,32 +104,13 @@ static bool open_file(const char *path, int *ret_fd, struct error *err)
 	return error_set(err, ERROR_NO_INPUT, "%s is not a regular file", path);
 }
 
-static bool hash_file(int fd, uint8_t ret_sha256[static 32], struct error *err)
-{
-	scoped_free char *buffer = xmalloc(256 * 1024);
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	ssize_t n;
-	bool good = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL);
-
-	for (off_t at = 0; good && (n = pread(fd, buffer, 256 * 1024, at)) != 0; at += n) {
-		if (n < 0) {
-			EVP_MD_CTX_free(context);
-			return error_errno(err, errno, "reading");
-		}
-		good = EVP_DigestUpdate(context, buffer, (size_t)n);
-	}
-	good = good && EVP_DigestFinal_ex(context, ret_sha256, NULL);
-	EVP_MD_CTX_free(context);
-	return good || error_set(err, ERROR_INTERNAL, "SHA-256 is not to be had");
-}
-
 /* A whole file that was loaded before is a duplicate as a whole: nothing that its rows say counts. */
 static bool tell_same_bytes(const struct explain *explain, int fd, struct error *err)
 {
 	uint8_t sha256[32];
 	int64_t manifest;
 
-	if (!hash_file(fd, sha256, err) || !queue_reader_same_bytes(explain->reader, explain->source->name, sha256, &manifest, err))
+	if (!spool_digest(fd, sha256, err) || !queue_reader_same_bytes(explain->reader, explain->source->name, sha256, &manifest, err))
 		return false;
 	if (manifest)
 		cli_say("%s has the same bytes as manifest %" PRId64 ": it would be recorded as duplicate, and nothing of it queued",

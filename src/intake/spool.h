@@ -53,6 +53,9 @@ bool spool_finish(struct spool *spool, struct error *err);
 /* spool_drop gives the original its name back (if that name is free), removes the copy, and frees. Takes NULL. */
 void spool_drop(struct spool *spool);
 
+/* spool_digest gives the SHA-256 of a whole file, as it is recorded of a manifest. */
+bool spool_digest(int fd, uint8_t ret_sha256[static 32], struct error *err);
+
 /* spool_taken_name gives ".trackbridge-<name>", shortened (the stem to SPOOL_MOST_STEM bytes) where it would not fit 255 bytes; the caller
  * frees it. */
 char *spool_taken_name(const char *name);

@@ -219,7 +219,7 @@ bool queue_record(struct queue *queue, const struct queue_result *result, enum r
 				 v->error_code[0] ? v->error_code : NULL, v->detail[0] ? v->detail : NULL,
 				 v->operation_id[0] ? v->operation_id : NULL, result->wall_ms,
 				 to == ROW_QUEUED ? (result->due_ms ? result->due_ms : 1) : INT64_C(0), give_up,
-				 (int64_t)(claim->forbidden + result->forbidden)),
+				 (int64_t)claim->forbidden + result->forbidden),
 			  claim->manifest, ROW_SENDING, to))
 		return false;
 	if (to == ROW_EXPIRED && db_change(db, db_use(db, ROW_SUPERSEDE, "i", claim->row)) != 1)

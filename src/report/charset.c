@@ -18,7 +18,7 @@ struct charset {
 /* Gives iconv's name of the encoding, its byte order settled. */
 static const char *settle(struct charset *charset, const char *encoding, const char *head, size_t head_length)
 {
-	char bare[MOST_NAME];
+	char bare[MOST_NAME] = "";
 	size_t n = 0;
 	bool by_mark;
 
@@ -35,8 +35,9 @@ static const char *settle(struct charset *charset, const char *encoding, const c
 		charset->unit = 4;
 	else
 		return encoding;
-	by_mark = isdigit((unsigned char)bare[n - 1]) && (charset->unit == 2 ? head_length >= 2 && memcmp(head, "\xFE\xFF", 2) == 0
-									     : head_length >= 4 && memcmp(head, "\0\0\xFE\xFF", 4) == 0);
+	by_mark = n && isdigit((unsigned char)bare[n - 1]) &&
+		  (charset->unit == 2 ? head_length >= 2 && memcmp(head, "\xFE\xFF", 2) == 0
+				      : head_length >= 4 && memcmp(head, "\0\0\xFE\xFF", 4) == 0);
 	charset->big_endian = by_mark || strcmp(bare + n - 2, "BE") == 0;
 	if (charset->unit == 2)
 		return charset->big_endian ? "UTF-16BE" : "UTF-16LE";

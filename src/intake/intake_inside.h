@@ -1,0 +1,63 @@
+/*
+ * intake_inside: what intake.c (the round over all sources) and take.c (the one file that is being taken) share. Included by these alone.
+ */
+#pragma once
+
+#include "intake/intake.h"
+#include "intake/load.h"
+#include "intake/spool.h"
+#include "intake/watch.h"
+
+enum take_state {
+	TAKE_NONE,
+	TAKE_COPYING,
+	TAKE_COPIED,   /* durable in the spool, to be recorded */
+	TAKE_RECORDED, /* recorded in this turn's transaction */
+	TAKE_FINISHED, /* the original is gone; that is to be recorded */
+};
+
+/* The one file that is being taken. */
+struct take {
+	enum take_state state;
+	int source;
+	bool left_over;
+	char *name, *taken_name, *copy, *marker;
+	struct spool *spool;
+	int64_t manifest, duplicate_of;
+};
+
+struct source {
+	const struct config_source *config;
+	struct watch *watch;
+	enum watch_state state; /* as stored and logged */
+	char reason[256];
+	int64_t waiting_files;
+	bool stored;
+};
+
+struct intake {
+	const struct config *config;
+	struct queue *queue;
+	int inotify;
+	struct source *sources;
+	size_t turn; /* the source that may take next */
+	struct take take;
+	struct load *load;
+	int64_t now_ms, wall_ms;
+	int64_t space_at, again_at;
+	bool short_of_space, said_failed;
+	int landed; /* duplicates */
+};
+
+/* take_begin takes the file that a source's watch found; take.state tells whether it could be. */
+void take_begin(struct intake *intake, int source, const char *found);
+
+/* take_copy does a slice of the copy, take_record puts what is copied into the turn's transaction. */
+void take_copy(struct intake *intake);
+void take_record(struct intake *intake);
+
+/* take_finish removes the original of a file that is durably recorded. */
+void take_finish(struct intake *intake);
+
+/* take_forget ends a take: what is not finished is given its name back. */
+void take_forget(struct take *take);

@@ -1,0 +1,186 @@
+#include "base/log.h"
+#include "submit/flight.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static double random_fraction(void)
+{
+	uint64_t bits;
+
+	/* Only jitter hangs on it: where the kernel gives none, the middle will do. */
+	if (getrandom(&bits, sizeof(bits), GRND_NONBLOCK) != sizeof(bits))
+		return 0.5;
+	return (double)(bits >> 11) / (double)(UINT64_C(1) << 53);
+}
+
+/* Tells cards apart within a few answers; FNV-1a. */
+static uint64_t card_number(const struct track_request *request)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (const char *c = request->card_id; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+	return hash;
+}
+
+static void log_endpoint(struct endpoint *e, const char *detail)
+{
+	const struct log_field fields[] = {
+		{ "endpoint", e->config->name },
+		{ "state", pace_state_name(e->pace.state) },
+		{ "reason", pace_reason_name(e->pace.reason) },
+	};
+
+	if (e->pace.state == PACE_OPEN)
+		log_fields(LOG_NOTICE, fields, 2, "endpoint %s is open", e->config->name);
+	else
+		log_fields(LOG_WARNING, fields, 3, "endpoint %s is %s: %s%s%s", e->config->name, pace_state_name(e->pace.state),
+			   pace_reason_name(e->pace.reason), detail && detail[0] ? ": " : "", detail ? detail : "");
+}
+
+/* Probing is part of a pause: only opening and closing are worth a line. */
+void endpoint_changed(struct endpoint *e, enum pace_state before, enum pace_reason reason_before, const char *detail)
+{
+	e->changed = true;
+	if ((e->pace.state == PACE_OPEN) != (before == PACE_OPEN) || (e->pace.state == PACE_PAUSED && e->pace.reason != reason_before))
+		log_endpoint(e, detail);
+}
+
+static void token_ended(void *user, enum token_trouble trouble, const char *detail)
+{
+	static const enum pace_reason reasons[] = {
+		[TOKEN_OK] = PACE_NO_REASON,      [TOKEN_CREDENTIALS] = PACE_CREDENTIALS,
+		[TOKEN_REDIRECT] = PACE_REDIRECT, [TOKEN_CERTIFICATE] = PACE_CERTIFICATE,
+		[TOKEN_OUTAGE] = PACE_OUTAGE,
+	};
+	struct endpoint *e = user;
+	enum pace_state state = e->pace.state;
+	enum pace_reason reason = e->pace.reason;
+
+	e->changed = true;
+	if (trouble != TOKEN_OK && pace_trouble(&e->pace, reasons[trouble], e->submit->now_ms, random_fraction()))
+		endpoint_changed(e, state, reason, detail);
+}
+
+/* When a row that was put back may go again. A 401 costs it nothing, unless the token was fresh: then asking at once would only spin. */
+static int64_t due_of(const struct endpoint *e, const struct flight *f, int64_t retry_after_ms, bool fresh)
+{
+	int step = f->claim.attempts > 30 ? 30 : (int)f->claim.attempts - 1;
+	int64_t wait = 0;
+
+	if (f->verdict.later || fresh)
+		wait = pace_backoff_ms(e->config->retry.first_ms, e->config->retry.most_ms, step, random_fraction());
+	if (retry_after_ms > wait)
+		wait = retry_after_ms;
+	return e->submit->now_ms + wait;
+}
+
+/* A row that alone is forbidden is at fault itself; where nothing is accepted it is our credentials. */
+static bool others_are_accepted(const struct endpoint *e)
+{
+	return e->accepted_ms && e->submit->now_ms - e->accepted_ms <= e->config->retry.most_ms + e->config->timeout_ms;
+}
+
+void endpoint_answered(void *user, const struct http_answer *answer)
+{
+	static const enum track_fault faults[] = {
+		[HTTP_FAULT_NONE] = TRACK_FAULT_NONE,
+		[HTTP_FAULT_CONNECTION] = TRACK_FAULT_CONNECTION,
+		[HTTP_FAULT_CERTIFICATE] = TRACK_FAULT_CERTIFICATE,
+	};
+	struct flight *f = user;
+	struct endpoint *e = f->endpoint;
+	struct submit *s = e->submit;
+	const struct track_policy policy = {
+		.resend_unknown = e->config->resend_unknown,
+		.retry_not_found = e->config->retry_not_found,
+		.forbidden_before = others_are_accepted(e) ? f->claim.forbidden : 0,
+	};
+	const struct track_answer facts = {
+		.fault = faults[answer->fault],
+		.body_handed_over = answer->body_handed_over,
+		.http_status = answer->status,
+		.body = answer->body,
+		.body_length = answer->body_length,
+		.what = answer->what,
+	};
+	int64_t retry_after = answer->retry_after ? track_retry_after(answer->retry_after, s->wall_ms) : -1;
+	bool fresh = token_is_fresh(e->token, f->token_generation);
+	enum pace_state state = e->pace.state;
+	enum pace_reason reason = e->pace.reason;
+	struct pace_event event;
+
+	f->verdict = track_judge(&facts, &policy);
+	f->http_status = answer->status;
+	event = (struct pace_event){
+		.health = f->verdict.health,
+		.card = card_number(&f->claim.request),
+		.token_was_fresh = fresh,
+		.retry_after_ms = f->verdict.health == TRACK_HEALTH_BUSY ? retry_after : -1,
+		.now_ms = s->now_ms,
+		.random = random_fraction(),
+	};
+	f->due_ms = due_of(e, f, event.retry_after_ms, f->verdict.health == TRACK_HEALTH_TOKEN && fresh);
+	f->forbidden = f->verdict.health == TRACK_HEALTH_FORBIDDEN;
+	if (f->verdict.health == TRACK_HEALTH_TOKEN)
+		token_refused(e->token, f->token_generation);
+	else if (answer->fault == HTTP_FAULT_NONE && f->verdict.health == TRACK_HEALTH_GOOD)
+		token_proved(e->token, f->token_generation);
+	if (f->verdict.outcome == TRACK_ACCEPTED)
+		e->accepted_ms = s->now_ms;
+	if (pace_answered(&e->pace, &event))
+		endpoint_changed(e, state, reason, f->verdict.detail);
+	f->state = FLIGHT_ANSWERED;
+	s->n_sent--;
+	s->n_answered++;
+}
+
+bool endpoint_open(struct submit *s, struct endpoint *e, const struct config_endpoint *config, int index, bool after_crash,
+		   struct error *err)
+{
+	size_t slots = (size_t)config->concurrency;
+	struct queue_endpoint stored;
+	enum pace_reason reason;
+
+	*e = (struct endpoint){ .submit = s, .config = config, .index = index };
+	if (!queue_endpoint_load(s->queue, index, &stored))
+		return error_set(err, ERROR_IO, "endpoint %s cannot be read from the queue", config->name);
+	if (!http_client_new(s->http, config, &e->client, err))
+		return false;
+	e->token = token_new(config, e->client, token_ended, e);
+	e->pace = pace_new(config->concurrency, config->rate, config->retry.first_ms, config->retry.most_ms);
+	if (after_crash)
+		pace_after_crash(&e->pace);
+	if (strcmp(stored.state, "open") != 0 && pace_reason_parse(stored.reason, &reason) && reason != PACE_NO_REASON) {
+		e->pace.state = PACE_PAUSED;
+		e->pace.reason = reason;
+		e->pace.step = stored.step;
+		/* As for rows: a wait that a clock error stored must not last for years. */
+		e->pace.until_ms = stored.until_ms > s->now_ms + INT64_C(3600000) ? s->now_ms + INT64_C(3600000) : stored.until_ms;
+	}
+	e->changed = true;
+	e->flights = xcalloc(slots, sizeof(*e->flights));
+	e->idle = xcalloc(slots, sizeof(struct flight *));
+	e->claims = xcalloc(slots, sizeof(struct queue_claim *));
+	for (size_t i = slots; i > 0; i--) {
+		e->flights[i - 1].endpoint = e;
+		e->idle[e->n_idle++] = &e->flights[i - 1];
+	}
+	return true;
+}
+
+void endpoint_close(struct endpoint *e)
+{
+	for (size_t k = 0; e->flights && k < (size_t)e->config->concurrency; k++) {
+		text_free(&e->flights[k].url);
+		text_free(&e->flights[k].body);
+	}
+	token_free(e->token);
+	http_client_free(e->client);
+	free(e->flights);
+	free(e->idle);
+	free(e->claims);
+}
