@@ -96,7 +96,8 @@ static void look(struct intake *intake, size_t i)
 	text_free(&complaint);
 	state = watch_state(source->watch);
 	reason = watch_reason(source->watch);
-	if (!source->stored || state != source->state || strcmp(reason, source->reason) != 0) {
+	if (!source->seen || state != source->state || strcmp(reason, source->reason) != 0) {
+		source->seen = true;
 		source->state = state;
 		snprintf(source->reason, sizeof(source->reason), "%s", reason);
 		source->stored = false;

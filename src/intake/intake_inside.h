@@ -32,7 +32,8 @@ struct source {
 	enum watch_state state; /* as stored and logged */
 	char reason[256];
 	int64_t waiting_files;
-	bool stored;
+	bool seen;   /* state and reason are those of a look at the directory, and were logged */
+	bool stored; /* and they are in the database */
 };
 
 struct intake {

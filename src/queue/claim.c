@@ -286,6 +286,9 @@ bool queue_recover(struct queue *queue, int64_t now_ms, int64_t wall_ms, int64_t
 		    !queue_lane_look_again(queue, lane))
 			return false;
 	}
+	/* A receipt that could not be written is tried at once: somebody may have mended its directory. */
+	if (db_change(db, db_use(db, ERRAND_RECEIPTS_AGAIN, "i", wall_ms)) < 0)
+		return false;
 	*ret_rows = rows;
 	return true;
 }

@@ -290,6 +290,8 @@ bool db_commit(struct db *db, struct error *err)
 		sqlite3_reset(db->prepared[i]);
 	if (!sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	/* On a full disk, a WAL whose content moves into the database is begun anew and needs no more room. */
+	sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	*err = db->why;
 	db->spoiled = false;
 	db->in_turn = false;

@@ -88,6 +88,7 @@ const char *const statement_sql[STATEMENT_N] = {
 			  " WHEN reason = '' OR reason LIKE 'receipt: %' OR reason LIKE 'rejects: %' OR reason LIKE 'archive: %' THEN ?3"
 			  " ELSE reason END WHERE manifest_id = ?1",
 	[ERRAND_RECEIPT_AT] = "SELECT min(receipt_at) FROM manifest WHERE receipt_at IS NOT NULL",
+	[ERRAND_RECEIPTS_AGAIN] = "UPDATE manifest SET receipt_at = ?1 WHERE receipt_at > ?1 AND reason LIKE 'receipt: %'",
 	[RECEIPT_ROWS] =
 		"SELECT row_id, line, card_id, tracking_type, state, http_status, error_code, detail,"
 		" coalesce(operation_id, (SELECT k.operation_id FROM row k WHERE k.row_id = (SELECT o.same_as FROM row o WHERE o.row_id = v.row_id)))"

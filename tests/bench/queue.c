@@ -5,8 +5,8 @@
  *
  *     bench_queue FOLDER ROWS [BEFORE]     measures ROWS rows in an empty database, or on top of BEFORE settled ones
  *
- * The rows of BEFORE are made in the same way, without syncing. A database that FOLDER has already is used as it is, so that several runs
- * can stand on one base; numbers of cards then go on from its last row.
+ * The rows of BEFORE are made in the same way, without syncing and with fewer commits. A database that FOLDER has already is used as it is,
+ * so that several runs can stand on one base; numbers of cards then go on from its last row.
  */
 #include "queue/internal.h"
 
@@ -150,8 +150,8 @@ static void load(struct bench *b, int64_t rows, struct cost *sum)
 	add_since(sum, start);
 }
 
-/* In a turn the last batch's answers are recorded and the next batch is claimed: one commit serves both. */
-static void send_all(struct bench *b, struct cost *sum)
+/* In a turn the last batch's answers are recorded and the next batch is claimed: one commit serves both. To make a base, it serves many. */
+static void send_all(struct bench *b, int batches_a_commit, struct cost *sum)
 {
 	static struct queue_claim room[IN_FLIGHT];
 	struct queue_claim *claims[IN_FLIGHT];
@@ -161,6 +161,7 @@ static void send_all(struct bench *b, struct cost *sum)
 	enum row_state state;
 	size_t n = 0;
 	bool paused;
+	int batch = 0;
 
 	for (size_t i = 0; i < IN_FLIGHT; i++)
 		claims[i] = &room[i];
@@ -175,12 +176,13 @@ static void send_all(struct bench *b, struct cost *sum)
 		}
 		if (!queue_claim(b->queue, 0, IN_FLIGHT, result.now_ms, result.wall_ms, claims, &n))
 			die("claim");
-		commit(b);
+		if (n == 0 || ++batch % batches_a_commit == 0)
+			commit(b);
 	} while (n > 0);
 	add_since(sum, start);
 }
 
-static void settle(struct bench *b, int64_t rows, struct cost *ret_load, struct cost *ret_send)
+static void settle(struct bench *b, int64_t rows, int batches_a_commit, struct cost *ret_load, struct cost *ret_send)
 {
 	struct cost load_cost = { 0 }, send_cost = { 0 };
 
@@ -188,7 +190,7 @@ static void settle(struct bench *b, int64_t rows, struct cost *ret_load, struct 
 		int64_t n = rows < ROWS_A_MANIFEST ? rows : ROWS_A_MANIFEST;
 
 		load(b, n, &load_cost);
-		send_all(b, &send_cost);
+		send_all(b, batches_a_commit, &send_cost);
 		rows -= n;
 	}
 	*ret_load = load_cost;
@@ -217,7 +219,7 @@ static void open_queue(struct bench *b, const char *folder)
 
 int main(int argc, char **argv)
 {
-	int64_t rows, before = 0, bytes, settled;
+	int64_t rows = 0, before = 0, bytes, settled;
 	struct bench b = { 0 };
 	struct cost load_cost, send_cost;
 
@@ -226,12 +228,12 @@ int main(int argc, char **argv)
 	open_queue(&b, argv[1]);
 	if (b.next <= before) {
 		run(&b, "PRAGMA synchronous=OFF");
-		settle(&b, before - b.next + 1, &load_cost, &send_cost);
+		settle(&b, before - b.next + 1, ROWS_A_COMMIT / IN_FLIGHT, &load_cost, &send_cost);
 		queue_close(b.queue);
 		open_queue(&b, argv[1]);
 	}
 	printf("on top of %" PRId64 " settled rows, each of %" PRId64 " rows:\n", b.next - 1, rows);
-	settle(&b, rows, &load_cost, &send_cost);
+	settle(&b, rows, 1, &load_cost, &send_cost);
 	settled = number(&b, "SELECT count(*) FROM row WHERE state = 2");
 	if (settled != b.next - 1)
 		die("not every row was accepted");

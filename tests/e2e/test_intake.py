@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -247,27 +248,36 @@ class LeftAloneTest(Scene):
         self.sound(bureau)
 
 
+@functools.cache
+def sanitized() -> bool:
+    """A binary with AddressSanitizer is slow, and its memory says nothing."""
+    return b"__asan_init" in Path(binary()).read_bytes()
+
+
 class LargeTest(Scene):
-    ROWS = 200_000
 
     def test_loading_a_large_manifest_neither_stalls_a_small_one_nor_grows_memory(self) -> None:
+        rows = 50_000 if sanitized() else 200_000
         bureau = self.scene(endpoint={"concurrency": 2})
         api = self.api_of(bureau)
         api.delay = 0.01
         bureau.start()
         bureau.drop("small.csv", manifests.realistic(3000))
         bureau.wait(lambda: api.requests, "the first request")
-        bureau.drop("large.csv", HEADER + many(self.ROWS, prefix="large"), events=[])
-        large = bureau.wait_manifest("large.csv", "released", seconds=60)
+        bureau.drop("large.csv", HEADER + many(rows, prefix="large"), events=[])
+        large = bureau.wait_manifest("large.csv", "released", seconds=120)
         begin, end = seconds_of(large["received_at"]), seconds_of(large["released_at"])
+        small = bureau.manifest("small.csv")
+        if small["state"] == "settled":  # after that there is nothing to be sent
+            end = min(end, seconds_of(small["settled_at"]))
         high = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{bureau.pid}/status").read_text())
         bureau.kill()
-        self.assertEqual((large["rows"], large["queued"]), (self.ROWS, self.ROWS))
+        self.assertEqual((large["rows"], large["rejected"] + large["duplicate"] + large["skipped"]), (rows, 0))
         times = [begin, *(r.t for r in api.requests if begin < r.t < end), end]
         self.assertGreater(len(times), 50)
-        self.assertLess(max(later - earlier for earlier, later in zip(times, times[1:])), 0.5)
+        self.assertLess(max(later - earlier for earlier, later in zip(times, times[1:])), 1)
         assert high
-        if b"__asan_init" not in Path(binary()).read_bytes():
+        if not sanitized():
             self.assertLess(int(high[1]), 64 * MEBIBYTE)
 
     def test_a_small_file_that_comes_later_does_not_wait_for_the_end_of_a_large_one_being_sent(self) -> None:

@@ -79,7 +79,8 @@ def drop(bureau: Bureau, files: Sequence[Dropped]) -> None:
 def at_rest(bureau: Bureau) -> bool:
     """Whether no row can move without an operator: one that waits behind a row in doubt cannot."""
     loading = bureau.query("SELECT 1 FROM manifest_status WHERE state = 'loading'")
-    movable = bureau.query("SELECT 1 FROM status WHERE state = 'sending' OR (state = 'queued' AND coalesce(waits_for, '') NOT LIKE 'row %')")
+    movable = bureau.query("SELECT 1 FROM status WHERE state = 'sending'"
+                           " OR (state = 'queued' AND coalesce(waits_for, '') NOT LIKE 'row %')")
     return not loading and not movable
 
 
@@ -118,7 +119,8 @@ def _rows(bureau: Bureau, files: Sequence[Dropped], found: Findings) -> None:
         if missing or more:
             found.faults.append(f"{file.name}: lines {missing} are missing, lines {more} are too many")
         if manifest["state"] not in ("released", "settled") or (file.again and manifest["duplicate"] != len(rows)):
-            found.faults.append(f"{file.name} is {manifest['state']} ({manifest['reason']}), its rows {dict(Counter(r['state'] for r in rows))}")
+            states = dict(Counter(row["state"] for row in rows))
+            found.faults.append(f"{file.name} is {manifest['state']} ({manifest['reason']}), its rows {states}")
 
 
 def _files(bureau: Bureau, files: Sequence[Dropped], found: Findings) -> None:

@@ -2,11 +2,11 @@
 
     TRACKBRIDGE=build/release/trackbridge python3 tests/faults/crash.py [--every N] [--from N] [--to N] [--jobs N] [--keep]
 
-A reference run under strace gives the points: its write-like system calls, in order; then those of a second run, which follows on one
-that was killed half-way. For each point the run is made anew and the process killed as it enters that call (strace counts each kind of call
-by itself, so a point is a kind and a number). Then it is started again, brought to rest, and examined (aftermath.py). Runs differ a little
-in how many calls they make; points that a run does not reach are counted apart. An IP address as URL keeps libcurl from starting a thread to
-resolve a name, so that all calls are one thread's.
+A reference run under strace gives the points: its write-like system calls, in order; then those of a run that follows on one killed before
+it removed the first file that it had recorded, and of one that follows on a kill half-way. For each point the run is made anew and the
+process killed as it enters that call (strace counts each kind of call by itself, so a point is a kind and a number). Then it is started
+again, brought to rest, and examined (aftermath.py). Runs differ a little in how many calls they make; points that a run does not reach are
+counted apart. An IP address as URL keeps libcurl from starting a thread to resolve a name, so that all calls are one thread's.
 
 --every takes one point of N, but every point of the kinds of call that are rare.
 """
@@ -34,8 +34,8 @@ from harness import Bureau, wait_for  # noqa: E402
 from scripted_api import ScriptedApi  # noqa: E402
 
 # A question mark: this machine's kernel may not have it.
-CALLS = ("write pwrite64 writev ?pwritev ?pwritev2 fsync fdatasync ?sync_file_range ftruncate fallocate copy_file_range ?sendfile ioctl ?rename"
-         " renameat ?renameat2 ?link linkat ?unlink unlinkat ?mkdir mkdirat ?rmdir openat sendto sendmsg fchmod fchown").split()
+CALLS = ("write pwrite64 writev ?pwritev ?pwritev2 fsync fdatasync ?sync_file_range ftruncate fallocate copy_file_range ?sendfile ioctl"
+         " ?rename renameat ?renameat2 ?link linkat ?unlink unlinkat ?mkdir mkdirat ?rmdir openat sendto sendmsg fchmod fchown").split()
 RARE = 6  # kinds of call with at most so many points are never thinned out
 
 
@@ -115,7 +115,8 @@ def reference_points(number: int = 0, after: Point | None = None) -> list[Point]
         found = aftermath.examine(bureau, api, aftermath.reference_files(), kills=1 if after else 0)
         if found.faults:
             raise SystemExit("the reference run left this behind:\n" + "\n".join(found.faults))
-        print(f"reference run {2 if after else 1}: {len(points)} points; rows {dict(found.states)}", flush=True)
+        what = f"after {after.call} {after.nth}" if after else "from the start"
+        print(f"reference run {what}: {len(points)} points; rows {dict(found.states)}", flush=True)
         return points
 
 
@@ -172,13 +173,14 @@ def show(outcomes: list[Outcome], seconds: float) -> int:
     reached = [o for o in outcomes if o.reached]
     faulty = [o for o in outcomes if o.found.faults]
     kinds = Counter(o.point.call for o in reached)
+    in_doubt = [o.found.in_doubt for o in outcomes]
     print("killed at", ", ".join(f"{call} {n}" for call, n in kinds.most_common()))
     print(f"points tried         {len(reached):6}   ({len(outcomes) - len(reached)} more were not reached)")
     print(f"rows lost            {sum(o.found.lost for o in outcomes):6}")
     print(f"requests unrecorded  {sum(o.found.unrecorded for o in outcomes):6}")
     print(f"requests doubled     {sum(o.found.doubled for o in outcomes):6}")
     print(f"points with a fault  {len(faulty):6}")
-    print(f"rows left in doubt   {sum(o.found.in_doubt for o in outcomes):6}   (at most {max((o.found.in_doubt for o in outcomes), default=0)} by one kill)")
+    print(f"rows left in doubt   {sum(in_doubt):6}   (at most {max(in_doubt, default=0)} at one point)")
     print(f"seconds              {seconds:6.0f}   (the slowest point {max((o.seconds for o in outcomes), default=0):.1f})")
     return 1 if faulty or not reached else 0
 
@@ -197,9 +199,12 @@ def main(arguments: list[str]) -> int:
     if os.access("/dev/shm", os.W_OK):
         tempfile.tempdir = "/dev/shm"  # a kill loses nothing that was written, synced or not: no disk is needed
     start = time.monotonic()
+    runs = [reference_points()]
+    removal = next(point for point in runs[0] if point.call == "unlinkat")
+    for after in (removal, runs[0][len(runs[0]) // 2]):
+        runs.append(reference_points(runs[-1][-1].number, after))
     wanted: list[Point] = []
-    first_run = reference_points()
-    for points in (first_run, reference_points(len(first_run), first_run[len(first_run) // 2])):
+    for points in runs:
         wanted += chosen(points, options.every, options.first, options.last)
         if options.every == 1:
             wanted += [point for point in beyond(points) if options.first <= point.number <= options.last]

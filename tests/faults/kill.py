@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> int:
         wait_for(lambda: api.in_flight == 0, what="the end of the last request")
         found = aftermath.examine(bureau, api, files, options.kills)
         print("\n".join(f"FAULT (seed {options.seed}): {fault}" for fault in found.faults[:40]))
-        print(f"kills                {options.kills:6}   (seed {options.seed}, {len(files)} manifests, {options.rows} rows, {len(api.requests)} requests)")
+        print(f"kills                {options.kills:6}   (seed {options.seed}, {options.rows} rows in {len(files)} manifests, "
+              f"{len(api.requests)} requests)")
     print(f"rows lost            {found.lost:6}")
     print(f"requests unrecorded  {found.unrecorded:6}")
     print(f"requests doubled     {found.doubled:6}")

@@ -22,7 +22,8 @@ def ask(sql: str, question: str) -> list[tuple[str, ...]]:
         connection = sqlite3.connect(":memory:")
         connection.executescript(sql)
         return [tuple(str(cell) for cell in row) for row in connection.execute(question)]
-    done = subprocess.run(["sqlite3", "-bail", "-json", ":memory:"], input=f"{sql}\n;{question};", capture_output=True, text=True, check=True)
+    done = subprocess.run(["sqlite3", "-bail", "-json", ":memory:"], input=f"{sql}\n;{question};", capture_output=True, text=True,
+                          check=True)
     return [tuple(str(cell) for cell in row.values()) for row in json.loads(done.stdout or "[]")]
 
 

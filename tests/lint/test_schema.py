@@ -9,7 +9,8 @@ import schema
 
 class SchemaTest(unittest.TestCase):
     def test_strict_tables_pass(self) -> None:
-        self.assertEqual(schema.faults("CREATE TABLE a (x TEXT, y INTEGER) STRICT; CREATE TABLE b (x BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"), [])
+        self.assertEqual(schema.faults("CREATE TABLE a (x TEXT, y INTEGER) STRICT;"
+                                       "CREATE TABLE b (x BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;"), [])
 
     def test_a_table_that_is_not_strict_is_seen(self) -> None:
         self.assertEqual(schema.faults("CREATE TABLE a (x TEXT) STRICT; CREATE TABLE b (x TEXT);"), ["table b is not STRICT"])

@@ -1,7 +1,7 @@
 """Functions that are never called here, marks of unfinished work, and files that have grown too long.
 
-`python3 words.py [DIRECTORY]` (default: this tree) prints each finding and fails. Long files of src/ are told of from 400 lines on, and fail
-the lint from 450.
+`python3 words.py [DIRECTORY]` (default: this tree) prints each finding and fails. Files of src/ over 400 lines are only told of, over 450 they
+fail the lint.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|atoi|atol|atoll|strtok|gets|system|localtime|popen)\s*\(")
-UNFINISHED = re.compile("|".join(rf"\b{a}{b}\b" for a, b in (("TO", "DO"), ("FIX", "ME"), ("X", "XX"), ("HA", "CK"), ("T", "BD"), ("W", "IP"))))
+# In halves, so that this file passes.
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK|T" r"BD|W" r"IP)\b")
 # Comments, strings and characters: what stands in them is not called.
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 LONG, TOO_LONG = 400, 450
