@@ -82,15 +82,16 @@ static bool find_fresh(struct queue *queue, struct lane *lane, size_t most, stru
 
 static bool draw_correlations(struct queue *queue, struct queue_claim *const *claims, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		ssize_t got;
+	uint64_t drawn[QUANTUM];
+	ssize_t got;
 
-		do
-			got = getrandom(&claims[i]->correlation, sizeof(claims[i]->correlation), 0);
-		while (got < 0 && errno == EINTR);
-		if (got != sizeof(claims[i]->correlation))
-			return queue_bug(queue, "the kernel gives no random numbers");
-	}
+	do
+		got = getrandom(drawn, n * sizeof(drawn[0]), 0);
+	while (got < 0 && errno == EINTR);
+	if (got != (ssize_t)(n * sizeof(drawn[0])))
+		return queue_bug(queue, "the kernel gives no random numbers");
+	for (size_t i = 0; i < n; i++)
+		claims[i]->correlation = drawn[i];
 	return true;
 }
 

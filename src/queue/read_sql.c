@@ -22,8 +22,8 @@
 
 const char *const read_sql[READ_SQL_N] = {
 	[READ_ROWS_OF_CARD] = ROWS_BEGIN "r.card_id = :card AND +r.row_id > :after AND +r.row_id <= :last" ROWS_END,
-	[READ_ROWS_IN_ATTENTION] =
-		ROWS_BEGIN "r.state = :state AND r.state IN (1, 3, 4, 5, 6) AND r.row_id > :after AND r.row_id <= :last" ROWS_END,
+	[READ_ROWS_IN_ATTENTION] = ROWS_BEGIN
+	"r.state = :state AND (r.state = 1 OR r.state = 3 OR r.state = 4 OR r.state = 5 OR r.state = 6) AND r.row_id > :after AND r.row_id <= :last" ROWS_END,
 	[READ_ROWS_IN_RANGE] = ROWS_BEGIN "r.row_id > :after AND r.row_id <= :last" ROWS_END,
 	[READ_RANGE] = "SELECT coalesce(min(m.first_row), 0), coalesce(max(m.last_row), -1) FROM manifest m WHERE" MANIFEST_FITS,
 	[READ_MANIFESTS] = "SELECT v.* FROM manifest m JOIN manifest_status v ON v.manifest_id = m.manifest_id"

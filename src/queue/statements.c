@@ -142,7 +142,7 @@ const char *const statement_sql[STATEMENT_N] = {
 		    " RETURNING manifest_id, issuer_no, state",
 	[SENDING_ROWS] =
 		"SELECT r.row_id, r.manifest_id, e.endpoint_no, r.attempts FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
-		" LEFT JOIN endpoint e ON e.endpoint_no = i.endpoint_no WHERE r.state = 1 AND r.state IN (1, 3, 4, 5, 6) AND r.row_id > ?1 ORDER BY r.row_id LIMIT 1",
+		" LEFT JOIN endpoint e ON e.endpoint_no = i.endpoint_no WHERE r.state = 1 AND r.row_id > ?1 ORDER BY r.row_id LIMIT 1",
 	[RECOVER] = "UPDATE row SET state = ?2, outcome = ?3, detail = 'crash', finished_at = ?4, due = ?5 WHERE row_id = ?1 AND state = 1",
 	[COUNTS] = "SELECT coalesce(sum(rows), 0), coalesce(sum(queued), 0), coalesce(sum(sending), 0), coalesce(sum(accepted), 0),"
 		   " coalesce(sum(refused), 0), coalesce(sum(in_doubt), 0), coalesce(sum(held), 0), coalesce(sum(expired), 0),"

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static void assert_commit_fails(struct fixture *f, enum error_code code)
 {
@@ -128,44 +129,61 @@ static void refusals_that_were_not_stored_do_not_pause_a_manifest(void **state)
 	assert_string_equal(fixture_text(f, "SELECT paused FROM manifest"), "refusals");
 }
 
+/* 20 answers and 300 new rows in one turn, while no file may grow beyond so many bytes. */
+static bool commit_in(struct fixture *f, rlim_t room)
+{
+	struct rlimit limit = { .rlim_cur = room }, old;
+	int64_t manifest = record_manifest(f, NULL);
+	struct error err = { 0 };
+	bool committed;
+
+	f->n_files--;
+	for (size_t k = 0; k < 20; k++)
+		record(f, &f->room[k], &accepted, NULL);
+	add_many(f, manifest, 300, "x");
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	limit.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	committed = queue_commit(f->queue, &err);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(err.code, committed ? ERROR_NONE : ERROR_IO);
+	assert_sound(f);
+	return committed;
+}
+
 static void a_full_disk_costs_nothing_and_work_goes_on_when_there_is_room_again(void **state)
 {
 	struct fixture *f = *state;
-	struct rlimit limit, old;
 	unsigned char *before;
-	struct error err = { 0 };
 	sqlite3_int64 size;
-	struct stat st;
-	char wal[100];
 
 	load_many(f, 300, "");
 	claim(f, 0, 20);
 	before = image(f, &size);
-	snprintf(wal, sizeof(wal), "%s-wal", f->path);
-	assert_int_equal(stat(wal, &st), 0);
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	limit = (struct rlimit){ .rlim_cur = (rlim_t)st.st_size, .rlim_max = old.rlim_max };
-	for (int i = 0; i < 3; i++) {
-		int64_t manifest;
-		bool committed;
-
-		manifest = record_manifest(f, NULL);
-		f->n_files--;
-		for (size_t k = 0; k < 20; k++)
-			record(f, f->claims[k], &accepted, NULL);
-		add_many(f, manifest, 300, "x");
-		setrlimit(RLIMIT_FSIZE, &limit);
-		committed = queue_commit(f->queue, &err);
-		setrlimit(RLIMIT_FSIZE, &old);
-		assert_false(committed);
-		assert_int_equal(err.code, ERROR_IO);
-		assert_sound(f);
-	}
+	for (int i = 0; i < 3; i++)
+		assert_false(commit_in(f, 4096));
 	assert_image(f, before, size);
 	answer_all(f, &accepted);
 	load_many(f, 300, "x");
 	assert_int_equal(claim(f, 0, 64), 64);
+	assert_int_equal(fixture_number(f, "SELECT count(*) FROM row WHERE state = 2"), 20);
+}
+
+static void where_only_the_wal_cannot_grow_it_is_begun_anew_and_the_next_try_has_room(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	char wal[100];
+
+	load_many(f, 300, "");
+	for (int i = 0; i < 10; i++)
+		load_many(f, 50, "");
+	claim(f, 0, 20);
+	snprintf(wal, sizeof(wal), "%s-wal", f->path);
+	assert_int_equal(stat(wal, &st), 0);
+	assert_false(commit_in(f, (rlim_t)st.st_size));
+	assert_true(commit_in(f, (rlim_t)st.st_size));
 	assert_int_equal(fixture_number(f, "SELECT count(*) FROM row WHERE state = 2"), 20);
 }
 
@@ -390,6 +408,7 @@ int main(void)
 		T(a_manifest_that_settled_in_a_turn_that_failed_is_still_open),
 		T(refusals_that_were_not_stored_do_not_pause_a_manifest),
 		T(a_full_disk_costs_nothing_and_work_goes_on_when_there_is_room_again),
+		T(where_only_the_wal_cannot_grow_it_is_begun_anew_and_the_next_try_has_room),
 		T(while_the_database_cannot_even_be_read_nothing_moves_and_then_work_goes_on),
 		T(whatever_statement_fails_the_whole_turn_fails_and_can_be_done_again),
 	};

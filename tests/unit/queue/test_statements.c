@@ -65,6 +65,25 @@ static void what_is_in_flight_is_not_looked_for_among_all_rows(void **state)
 		fail_msg("%s", plan);
 }
 
+static void no_statement_that_runs_for_every_row_builds_a_table_of_its_own(void **state)
+{
+	static const enum statement each_row[] = { ROW_OF_CARD, ROW_SAME_REQUEST, ROW_ADD, CLAIM_FRESH, CLAIM_DUE,
+						   CLAIM,       ATTEMPT_KEEP,     RECORD,  UNCLAIM };
+	struct fixture *f = *state;
+	sqlite3_stmt *statement;
+	char question[2000];
+
+	for (size_t i = 0; i < sizeof(each_row) / sizeof(each_row[0]); i++) {
+		snprintf(question, sizeof(question), "EXPLAIN %s", statement_sql[each_row[i]]);
+		assert_int_equal(sqlite3_prepare_v2(f->queue->db.handle, question, -1, &statement, NULL), SQLITE_OK);
+		while (sqlite3_step(statement) == SQLITE_ROW) {
+			if (strcmp(db_text(statement, 1), "OpenEphemeral") == 0)
+				fail_msg("%s", statement_sql[each_row[i]]);
+		}
+		sqlite3_finalize(statement);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup_open, fixture_teardown)
 
 int main(void)
@@ -72,6 +91,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		T(every_statement_is_there_and_can_be_prepared),
 		T(no_statement_of_a_turn_walks_through_all_rows_attempts_or_manifests),
+		T(no_statement_that_runs_for_every_row_builds_a_table_of_its_own),
 		T(what_is_in_flight_is_not_looked_for_among_all_rows),
 	};
 
