@@ -189,7 +189,8 @@ static void on_terminal(char *ret_bytes, size_t size)
 	assert_int_equal(grantpt(master), 0);
 	assert_int_equal(unlockpt(master), 0);
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
-	assert_true(slave >= 0);
+	if (slave < 0)
+		skip(); /* a system without /dev/pts */
 	out = fdopen(slave, "w");
 	format = format_new(out, FORMAT_TABLE, columns, N_COLUMNS, NULL);
 	format_row(format, row);
