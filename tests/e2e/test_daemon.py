@@ -34,7 +34,8 @@ class ManagerTest(Scene):
         bureau.start()
         notify = bureau.notify
         bureau.wait(lambda: notify.count("WATCHDOG=1") >= 2, "a watchdog that is fed at rest")
-        self.api_of(bureau).delay = 0.05
+        # STATUS= is sent at most once a second: the work has to last for longer, here 100 answers of 0.2 s, 8 at a time.
+        self.api_of(bureau).delay = 0.2
         bureau.drop("a.csv", manifests.realistic(100))
         bureau.wait(lambda: re.search(r"[1-9]\d* queued", notify.last("STATUS=") or ""), "a status of work")
         before = notify.count("WATCHDOG=1")
