@@ -93,9 +93,9 @@ struct config_source {
 	} complete;
 	int64_t scan_ms;
 	struct {
-		const char *encoding; /* iconv's name */
-		char delimiter;
-		char quote; /* 0: cells are never quoted */
+		const char *encoding;  /* iconv's name */
+		const char *delimiter; /* one character, in UTF-8 */
+		char quote;            /* 0: cells are never quoted */
 		bool header;
 		int skip_lines;
 	} format;
@@ -112,6 +112,10 @@ struct config_source {
 	bool reject_file; /* invalid_rows: reject_file */
 	bool allow_pan_like;
 	int64_t expect_every_ms; /* 0: not watched */
+	int64_t max_file_bytes;
+	int max_rows;
+	int64_t max_cell_bytes; /* of UTF-8 */
+	int max_columns;
 };
 
 struct config {

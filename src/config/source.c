@@ -66,12 +66,14 @@ static bool is_between(unsigned char c, unsigned char first, unsigned char last)
 	return c >= first && c <= last;
 }
 
-/* Whether text, which is UTF-8 and not empty, is one ASCII character that could separate or quote cells. */
+/* Whether text, which is UTF-8 and not empty, is one character that could separate cells. */
 static bool is_separator(const char *text)
 {
 	unsigned char c = (unsigned char)text[0];
+	size_t length = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 
-	return !text[1] && !is_between(c, '0', '9') && !is_between(c, 'A', 'Z') && !is_between(c, 'a', 'z') && c != '\r' && c != '\n';
+	return strlen(text) == length && !is_between(c, '0', '9') && !is_between(c, 'A', 'Z') && !is_between(c, 'a', 'z') && c != '\r' &&
+	       c != '\n';
 }
 
 static bool take_delimiter(const struct mapping_place *place, const struct yaml_node *node, const struct mapping_key *key, void *target)
@@ -84,8 +86,8 @@ static bool take_delimiter(const struct mapping_place *place, const struct yaml_
 	if (strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0)
 		text = "\t";
 	if (!is_separator(text) || text[0] == '"' || text[0] == '\'')
-		return mapping_fault(place, node, "must be one ASCII character that is no letter, digit, quote or line end, or tab");
-	*(char *)target = text[0];
+		return mapping_fault(place, node, "must be one character that is no letter, digit, quote or line end, or tab");
+	*(const char **)target = arena_string(place->reader->arena, text);
 	return true;
 }
 
@@ -100,7 +102,7 @@ static bool take_quote(const struct mapping_place *place, const struct yaml_node
 		*(char *)target = 0;
 		return true;
 	}
-	if (!is_separator(text) || (unsigned char)text[0] <= ' ' || text[0] == 0x7f)
+	if (!is_separator(text) || text[1] || (unsigned char)text[0] <= ' ' || text[0] == 0x7f)
 		return mapping_fault(place, node, "must be one ASCII character that is no letter, digit or blank, or none");
 	*(char *)target = text[0];
 	return true;
@@ -217,6 +219,25 @@ static const struct mapping_key source_keys[] = {
 	{ .name = "invalid_rows", .take = value_switch, .offset = AT(reject_file), .preset = "reject_row", .words = invalid_words },
 	{ .name = "allow_pan_like", .take = value_bool, .offset = AT(allow_pan_like), .preset = "false" },
 	{ .name = "expect_every", .take = value_duration, .offset = AT(expect_every_ms), .least = "1s", .most = "400d" },
+	{ .name = "max_file_bytes",
+	  .take = value_size,
+	  .offset = AT(max_file_bytes),
+	  .preset = "4GiB",
+	  .least = "1KiB",
+	  .most = "1024GiB" },
+	{ .name = "max_rows", .take = value_integer, .offset = AT(max_rows), .preset = "20000000", .least = "1", .most = "999999999" },
+	{ .name = "max_cell_bytes",
+	  .take = value_size,
+	  .offset = AT(max_cell_bytes),
+	  .preset = "64KiB",
+	  .least = "1KiB",
+	  .most = "1024KiB" },
+	{ .name = "max_columns",
+	  .take = value_integer,
+	  .offset = AT(max_columns),
+	  .preset = FIELD_MOST_COLUMN_TEXT,
+	  .least = "1",
+	  .most = FIELD_MOST_COLUMN_TEXT },
 	{ 0 },
 };
 
@@ -260,11 +281,29 @@ static bool check_without_header(const struct mapping_place *place, const struct
 	return true;
 }
 
+/* A delimiter that the encoding does not have would never be found. */
+static bool check_delimiter(const struct mapping_place *place, const struct yaml_node *node, const struct config_source *source)
+{
+	char encoded[32], *from = (char *)source->format.delimiter, *to = encoded;
+	size_t from_left = strlen(from), to_left = sizeof(encoded);
+	iconv_t converter = iconv_open(source->format.encoding, "UTF-8");
+	bool known = converter != (iconv_t)-1 && iconv(converter, &from, &from_left, &to, &to_left) == 0;
+
+	if (converter != (iconv_t)-1)
+		iconv_close(converter);
+	if (!known)
+		return mapping_fail(place->reader, yaml_tree_nearest(node, "format.delimiter"),
+				    "'format.delimiter' of %s is no character of its encoding %s", place->item, source->format.encoding);
+	return true;
+}
+
 static bool check_source(const struct mapping_place *place, const struct yaml_node *node, const struct config_source *source)
 {
-	if (source->format.delimiter == source->format.quote)
+	if (source->format.delimiter[0] == source->format.quote)
 		return mapping_fail(place->reader, yaml_tree_nearest(node, "format.delimiter"),
 				    "'format.delimiter' and 'format.quote' of %s must not be the same", place->item);
+	if (!check_delimiter(place, node, source))
+		return false;
 	return source->format.header || check_without_header(place, node, source);
 }
 

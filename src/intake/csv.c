@@ -5,15 +5,16 @@
 
 #include <csv.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
 	ENTRY_GROWTH = 4096,
-	ENTRY_MOST = CSV_MOST_CELL + ENTRY_GROWTH, /* what libcsv may hold of one cell: blanks around it and its quotes count there */
-	CELLS_KEPT = 1024 * 1024,                  /* of memory, from one record to the next */
-	NO_QUOTE = 0xff,                           /* a byte that UTF-8 does not have */
+	CELLS_KEPT = 1024 * 1024, /* of memory, from one record to the next */
+	NO_QUOTE = 0xff,          /* bytes that UTF-8 does not have */
+	LONG_DELIMITER = 0xfe,
 };
 
 static const char mark[] = "\xEF\xBB\xBF";
@@ -22,12 +23,16 @@ struct csv_reader {
 	struct lines *lines;
 	struct decoder *decoder;
 	struct csv_parser parser;
+	const char *delimiter; /* of more than one byte, which libcsv knows as LONG_DELIMITER; else NULL */
+	size_t most_cell, most_cells;
+	char too_long[64], too_many[64];
 	bool inside;        /* the lines since the record's first end in an open quote */
 	int64_t quote_line; /* on which it was opened */
 	bool complete;      /* libcsv has told the record's end */
 	bool terminated;    /* the last record had a line end */
 	struct csv_record record;
-	struct text bytes; /* the cells, each with a NUL behind it */
+	struct text folded; /* scratch: text with LONG_DELIMITER in it */
+	struct text bytes;  /* the cells, each with a NUL behind it */
 	size_t starts[CSV_MOST_CELLS];
 	struct span cells[CSV_MOST_CELLS];
 	enum csv_step stopped; /* CSV_BROKEN or CSV_FAILED for good, because of why; else CSV_RECORD */
@@ -37,7 +42,8 @@ struct csv_reader {
 /* libcsv has no limit on a cell but what this refuses. */
 static void *grow_entry(void *old, size_t size)
 {
-	return size > ENTRY_MOST ? NULL : xrealloc_array(old, size, 1);
+	/* Blanks around a cell and its quotes count here. */
+	return size > CSV_MOST_CELL + ENTRY_GROWTH ? NULL : xrealloc_array(old, size, 1);
 }
 
 static bool read_head(int fd, char ret_head[static DECODE_HEAD], size_t *ret_length, struct error *err)
@@ -67,10 +73,16 @@ bool csv_open(int fd, const struct config_source *source, int64_t offset, int64_
 	reader->lines = lines_open(fd, decode_unit(decoder), decode_big_endian(decoder), offset, line);
 	reader->terminated = lines_terminated(reader->lines);
 	csv_init(&reader->parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL);
-	csv_set_delim(&reader->parser, (unsigned char)source->format.delimiter);
+	reader->delimiter = source->format.delimiter[1] ? source->format.delimiter : NULL;
+	csv_set_delim(&reader->parser, reader->delimiter ? LONG_DELIMITER : (unsigned char)source->format.delimiter[0]);
 	csv_set_quote(&reader->parser, source->format.quote ? (unsigned char)source->format.quote : NO_QUOTE);
 	csv_set_realloc_func(&reader->parser, grow_entry);
 	csv_set_blk_size(&reader->parser, ENTRY_GROWTH);
+	reader->most_cell = (size_t)source->max_cell_bytes;
+	reader->most_cells = (size_t)source->max_columns;
+	snprintf(reader->too_long, sizeof(reader->too_long), "has a cell of more than %lld bytes (max_cell_bytes)",
+		 (long long)source->max_cell_bytes);
+	snprintf(reader->too_many, sizeof(reader->too_many), "has more than %d cells (max_columns)", source->max_columns);
 	*ret_reader = reader;
 	return true;
 }
@@ -82,6 +94,7 @@ void csv_close(struct csv_reader *reader)
 	csv_free(&reader->parser);
 	lines_close(reader->lines);
 	decode_close(reader->decoder);
+	text_free(&reader->folded);
 	text_free(&reader->bytes);
 	free(reader);
 }
@@ -102,24 +115,58 @@ static void spoil(struct csv_reader *reader, const char *why)
 	reader->record.spoiled_cell = reader->record.n_cells;
 }
 
+/* A run of text ends behind a whole character, so that no delimiter lies across two. */
+static struct span fold(struct csv_reader *reader, struct span text)
+{
+	static const char folded = (char)LONG_DELIMITER;
+	size_t length = strlen(reader->delimiter);
+	const char *end = text.data + text.length, *found;
+
+	text_clear(&reader->folded);
+	while ((found = memmem(text.data, (size_t)(end - text.data), reader->delimiter, length))) {
+		text_append(&reader->folded, text.data, (size_t)(found - text.data));
+		text_append(&reader->folded, &folded, 1);
+		text.data = found + length;
+	}
+	text_append(&reader->folded, text.data, (size_t)(end - text.data));
+	return (struct span){ reader->folded.data, reader->folded.length };
+}
+
+/* What is folded inside of quotes is the cell's own. */
+static void unfold(struct csv_reader *reader, const char *cell, size_t length)
+{
+	const char *end = cell + length, *found;
+
+	while ((found = memchr(cell, LONG_DELIMITER, (size_t)(end - cell)))) {
+		text_append(&reader->bytes, cell, (size_t)(found - cell));
+		text_append_string(&reader->bytes, reader->delimiter);
+		cell = found + 1;
+	}
+	text_append(&reader->bytes, cell, (size_t)(end - cell));
+}
+
 static void take_cell(void *bytes, size_t length, void *data)
 {
 	const char *cell = bytes; /* with a NUL behind it: CSV_APPEND_NULL */
 	struct csv_reader *reader = data;
 	size_t i = reader->record.n_cells;
 
-	if (i == CSV_MOST_CELLS) {
-		spoil(reader, "has more than 4096 cells");
+	if (i == reader->most_cells) {
+		spoil(reader, reader->too_many);
 		return;
 	}
-	if (length > CSV_MOST_CELL) {
-		spoil(reader, "has a cell of more than 64 KiB");
+	if (length > reader->most_cell) {
+		spoil(reader, reader->too_long);
 		cell = "";
 		length = 0;
 	}
 	reader->starts[i] = reader->bytes.length;
-	reader->cells[i].length = length;
-	text_append(&reader->bytes, cell, length + 1);
+	if (reader->delimiter)
+		unfold(reader, cell, length);
+	else
+		text_append(&reader->bytes, cell, length);
+	reader->cells[i].length = reader->bytes.length - reader->starts[i];
+	text_append(&reader->bytes, "", 1);
 	reader->record.n_cells++;
 }
 
@@ -141,7 +188,7 @@ static bool parse(struct csv_reader *reader, const char *bytes, size_t length)
 			return false;
 		/* The cell is too long: it is emptied and goes on, with just enough left for libcsv to take trailing blanks and a quote
 		 * off. */
-		spoil(reader, "has a cell of more than 64 KiB");
+		spoil(reader, reader->too_long);
 		parser->spaces = parser->spaces > 0;
 		parser->entry_pos = parser->spaces + 1;
 		bytes += n;
@@ -161,6 +208,8 @@ static bool parse_line(struct csv_reader *reader, const struct line *line)
 			spoil(reader, run.fault);
 		else if (at_start && run.text.length >= strlen(mark) && memcmp(run.text.data, mark, strlen(mark)) == 0)
 			run.text = (struct span){ run.text.data + strlen(mark), run.text.length - strlen(mark) };
+		if (reader->delimiter)
+			run.text = fold(reader, run.text);
 		if (!parse(reader, run.text.data, run.text.length))
 			return false;
 	}

@@ -1,8 +1,8 @@
 /*
  * csv: a manifest's bytes as records, one at a time. Reads a descriptor forward in bounded pieces, keeps true physical line numbers and
  * byte offsets of the original, converts to UTF-8 through iconv and lets libcsv (CSV_STRICT | CSV_STRICT_FINI) find the cells. Memory is
- * bounded whatever the file holds. CR, LF and CRLF end a line; blank lines are no records but are counted; a byte order mark is dropped.
- * This is the only file that includes csv.h.
+ * bounded whatever the file holds: a cell of more than max_cell_bytes and more cells than max_columns spoil their record. CR, LF and CRLF
+ * end a line; blank lines are no records but are counted; a byte order mark is dropped. This is the only file that includes csv.h.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 enum {
-	CSV_MOST_CELL = 64 * 1024,          /* bytes of UTF-8; a longer cell spoils its record */
-	CSV_MOST_CELLS = 4096,              /* more spoil the record */
+	CSV_MOST_CELL = 1024 * 1024,        /* bytes of UTF-8; the most that max_cell_bytes may be */
+	CSV_MOST_CELLS = 4096,              /* the most that max_columns may be */
 	CSV_MOST_RECORD = 16 * 1024 * 1024, /* bytes of the original; a longer record breaks the manifest */
 };
 

@@ -238,6 +238,11 @@ enum manifest_step manifest_reader_next(struct manifest_reader *reader, struct q
 			return MANIFEST_REJECT;
 		}
 		if (!is_trailer(reader->source, &record)) {
+			if (reader->rows == reader->source->max_rows) {
+				error_set(err, ERROR_DATA, "line %lld: has more than %d rows (max_rows)", (long long)record.line,
+					  reader->source->max_rows);
+				return MANIFEST_REJECT;
+			}
 			take(reader, &record, ret_row);
 			return record.offset < reader->resume_offset ? MANIFEST_PASSED : MANIFEST_ROW;
 		}

@@ -191,7 +191,7 @@ size_t layout_count(const struct layout *layout, const char *bytes, size_t lengt
 
 void layout_delimiter(const struct layout *layout, struct text *text)
 {
-	charset_encode(layout->charset, text, &layout->source->format.delimiter, 1);
+	charset_encode(layout->charset, text, layout->source->format.delimiter, strlen(layout->source->format.delimiter));
 }
 
 void layout_bare_cell(const struct layout *layout, struct text *text, const char *value)

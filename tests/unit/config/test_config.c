@@ -74,7 +74,7 @@ static void every_source_key_is_read(void **state)
 	assert_string_equal(source->complete.marker, ".trg");
 	assert_int_equal(source->scan_ms, 10000);
 	assert_string_equal(source->format.encoding, "ISO-8859-1");
-	assert_int_equal(source->format.delimiter, '|');
+	assert_string_equal(source->format.delimiter, "|");
 	assert_int_equal(source->format.quote, '\'');
 	assert_true(source->format.header);
 	assert_int_equal(source->format.skip_lines, 2);
@@ -90,6 +90,10 @@ static void every_source_key_is_read(void **state)
 	assert_true(source->reject_file);
 	assert_true(source->allow_pan_like);
 	assert_int_equal(source->expect_every_ms, 93600000);
+	assert_int_equal(source->max_file_bytes, INT64_C(1) << 30);
+	assert_int_equal(source->max_rows, 1000);
+	assert_int_equal(source->max_cell_bytes, 4096);
+	assert_int_equal(source->max_columns, 50);
 	assert_int_equal(config->sources[1].complete.when, CONFIG_RENAMED);
 	assert_string_equal(config->sources[1].drop, TEST_DATA "/config/in");
 	config_free(config);
@@ -186,7 +190,7 @@ static void expect_default_source(const struct config *config)
 	assert_string_equal(source->complete.marker, ".done");
 	assert_int_equal(source->scan_ms, 30000);
 	assert_string_equal(source->format.encoding, "utf-8");
-	assert_int_equal(source->format.delimiter, ';');
+	assert_string_equal(source->format.delimiter, ";");
 	assert_int_equal(source->format.quote, '"');
 	assert_true(source->format.header);
 	assert_int_equal(source->format.skip_lines, 0);
@@ -196,6 +200,10 @@ static void expect_default_source(const struct config *config)
 	assert_false(source->reject_file);
 	assert_false(source->allow_pan_like);
 	assert_int_equal(source->expect_every_ms, 0);
+	assert_int_equal(source->max_file_bytes, INT64_C(4) << 30);
+	assert_int_equal(source->max_rows, 20000000);
+	assert_int_equal(source->max_cell_bytes, 65536);
+	assert_int_equal(source->max_columns, 4096);
 }
 
 static void what_is_left_out_has_its_default(void **state)

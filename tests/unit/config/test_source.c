@@ -38,24 +38,31 @@ static void a_format_that_cannot_be_read_is_rejected(void **state)
 		  "14:25: 'format.encoding' of source 'lyon' must be an encoding that iconv -l lists, like utf-8, iso-8859-1 or utf-16le, not 'utf-8//IGNORE'" },
 		{ "#source", "format: { encoding: \"\" }", "14:25: 'format.encoding' of source 'lyon' must not be empty" },
 		{ "#source", "format: { delimiter: \";;\" }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
 		{ "#source", "format: { delimiter: \"\" }", "14:26: 'format.delimiter' of source 'lyon' must not be empty" },
 		{ "#source", "format: { delimiter: a }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
 		{ "#source", "format: { delimiter: 7 }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
 		{ "#source", "format: { delimiter: Z }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
 		{ "#source", "format: { delimiter: '\"' }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
 		{ "#source", "format: { delimiter: \"'\" }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
 		{ "#source", "format: { delimiter: \"\\n\" }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
 		{ "#source", "format: { delimiter: \"\\r\" }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
-		{ "#source", "format: { delimiter: \"§\" }",
-		  "14:26: 'format.delimiter' of source 'lyon' must be one ASCII character that is no letter, digit, quote or line end, or tab" },
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
+		{ "#source", "format: { delimiter: \"§§\" }",
+		  "14:26: 'format.delimiter' of source 'lyon' must be one character that is no letter, digit, quote or line end, or tab" },
+		{ "#source", "format: { delimiter: \"→\", encoding: iso-8859-1 }",
+		  "14:26: 'format.delimiter' of source 'lyon' is no character of its encoding iso-8859-1" },
+		{ "#source", "max_file_bytes: 100",
+		  "14:21: 'max_file_bytes' of source 'lyon' must be a size like 64KiB, 256MiB or 1GiB, not '100'" },
+		{ "#source", "max_rows: 0", "14:15: 'max_rows' of source 'lyon' must be 1 to 999999999, not 0" },
+		{ "#source", "max_cell_bytes: 2MiB", "14:21: 'max_cell_bytes' of source 'lyon' must be 1KiB to 1024KiB, not 2MiB" },
+		{ "#source", "max_columns: 5000", "14:18: 'max_columns' of source 'lyon' must be 1 to 4096, not 5000" },
 		{ "#source", "format: { quote: x }",
 		  "14:22: 'format.quote' of source 'lyon' must be one ASCII character that is no letter, digit or blank, or none" },
 		{ "#source", "format: { quote: \" \" }",
@@ -122,7 +129,7 @@ static void a_tab_has_three_spellings(void **state)
 		scoped_free char *format = bad_repeat("format: { delimiter: ", spellings[i], 1, ", quote: none }");
 		struct config *config = expect_good("#source", format);
 
-		assert_int_equal(config->sources[0].format.delimiter, '\t');
+		assert_string_equal(config->sources[0].format.delimiter, "\t");
 		assert_int_equal(config->sources[0].format.quote, 0);
 		config_free(config);
 	}
@@ -188,7 +195,7 @@ static void any_other_ascii_character_may_be_the_delimiter(void **state)
 		scoped_free char *format = bad_repeat("format: { delimiter: '", piece, 1, "' }");
 		struct config *config = expect_good("#source", format);
 
-		assert_int_equal(config->sources[0].format.delimiter, delimiters[i]);
+		assert_string_equal(config->sources[0].format.delimiter, piece);
 		config_free(config);
 	}
 }

@@ -12,11 +12,13 @@
 
 enum { MIB = 1024 * 1024 };
 
-static const struct config_source semicolons = { .format = { .encoding = "utf-8", .delimiter = ';', .quote = '"' } };
-static const struct config_source tabs = { .format = { .encoding = "utf-8", .delimiter = '\t', .quote = '"' } };
-static const struct config_source unquoted = { .format = { .encoding = "utf-8", .delimiter = ';', .quote = 0 } };
-static const struct config_source utf16 = { .format = { .encoding = "utf-16", .delimiter = ';', .quote = '"' } };
-static const struct config_source latin1 = { .format = { .encoding = "iso-8859-1", .delimiter = ';', .quote = '"' } };
+#define LIMITS .max_cell_bytes = 64 * 1024, .max_columns = 4096
+
+static const struct config_source semicolons = { .format = { .encoding = "utf-8", .delimiter = ";", .quote = '"' }, LIMITS };
+static const struct config_source tabs = { .format = { .encoding = "utf-8", .delimiter = "\t", .quote = '"' }, LIMITS };
+static const struct config_source unquoted = { .format = { .encoding = "utf-8", .delimiter = ";", .quote = 0 }, LIMITS };
+static const struct config_source utf16 = { .format = { .encoding = "utf-16", .delimiter = ";", .quote = '"' }, LIMITS };
+static const struct config_source latin1 = { .format = { .encoding = "iso-8859-1", .delimiter = ";", .quote = '"' }, LIMITS };
 
 static int file_of(const char *bytes, size_t length)
 {
@@ -135,6 +137,20 @@ static void a_tab_delimits_and_is_no_blank_then(void **state)
 	ASSERT_RECORDS(tabs, "\"a\tb\"\tc\n", "1@0+8[a\tb][c] end");
 }
 
+static void a_delimiter_may_be_of_several_bytes(void **state)
+{
+	static const struct config_source bars = { .format = { .encoding = "utf-8", .delimiter = "\u00a6", .quote = '"' }, LIMITS };
+	static const struct config_source latin1_bars = { .format = { .encoding = "iso-8859-1", .delimiter = "\u00a6", .quote = 0 },
+							  LIMITS };
+	/* Inside of quotes it is text, and so is another character that begins with the same byte. */
+	static const char line[] = "a\u00a6\"b\u00a6c\"\u00a6\u00a7\u00a6\n";
+	static const char latin1_line[] = "a\xa6\xa7\xa6\n";
+
+	(void)state;
+	assert_records(&bars, line, sizeof(line) - 1, "1@0+16[a][b\u00a6c][\u00a7][] end");
+	assert_records(&latin1_bars, latin1_line, sizeof(latin1_line) - 1, "1@0+5[a][\u00a7][] end");
+}
+
 static void quotes_are_ordinary_where_cells_are_never_quoted(void **state)
 {
 	(void)state;
@@ -217,7 +233,7 @@ static void a_cell_over_64_kib_spoils_its_record(void **state)
 	(void)state;
 	for (size_t form = 0; form < 4; form++) {
 		for (size_t more = 0; more < 200001; more = more * 100000 + 1) {
-			size_t n = CSV_MOST_CELL + more;
+			size_t n = (size_t)semicolons.max_cell_bytes + more;
 			struct text file = { 0 };
 			struct csv_record record;
 			struct csv_reader *reader;
@@ -237,11 +253,11 @@ static void a_cell_over_64_kib_spoils_its_record(void **state)
 			assert_string_equal(record.cells[2].data, "b");
 			if (more == 0) {
 				assert_null(record.spoiled);
-				assert_int_equal(record.cells[1].length, CSV_MOST_CELL);
+				assert_int_equal(record.cells[1].length, semicolons.max_cell_bytes);
 			} else {
-				assert_string_equal(record.spoiled, "has a cell of more than 64 KiB");
+				assert_string_equal(record.spoiled, "has a cell of more than 65536 bytes (max_cell_bytes)");
 				assert_int_equal(record.spoiled_cell, 1);
-				assert_true(record.cells[1].length <= CSV_MOST_CELL);
+				assert_true(record.cells[1].length <= (size_t)semicolons.max_cell_bytes);
 			}
 			assert_int_equal(csv_next(reader, &record, &err), CSV_RECORD);
 			assert_null(record.spoiled);
@@ -272,7 +288,7 @@ static void too_many_cells_spoil_their_record(void **state)
 	assert_null(record.spoiled);
 	assert_int_equal(record.n_cells, 4096);
 	assert_int_equal(csv_next(reader, &record, &err), CSV_RECORD);
-	assert_string_equal(record.spoiled, "has more than 4096 cells");
+	assert_string_equal(record.spoiled, "has more than 4096 cells (max_columns)");
 	assert_int_equal(record.spoiled_cell, 4096);
 	assert_int_equal(record.n_cells, 4096);
 	assert_int_equal(csv_next(reader, &record, &err), CSV_END);
@@ -413,6 +429,7 @@ int main(void)
 		cmocka_unit_test(blank_lines_are_counted_and_are_no_records),
 		cmocka_unit_test(a_record_may_go_over_several_lines),
 		cmocka_unit_test(a_tab_delimits_and_is_no_blank_then),
+		cmocka_unit_test(a_delimiter_may_be_of_several_bytes),
 		cmocka_unit_test(quotes_are_ordinary_where_cells_are_never_quoted),
 		cmocka_unit_test(a_byte_order_mark_is_dropped_at_the_start_alone),
 		cmocka_unit_test(other_encodings_become_utf_8_with_their_own_offsets),

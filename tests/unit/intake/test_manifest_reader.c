@@ -19,7 +19,11 @@ static const struct config config = { .endpoints = &endpoint, .n_endpoints = 1 }
 static struct config_source plain_source(void)
 {
 	static const struct config_map types[] = { { "P", "PRODUCTION" }, { "X", NULL } };
-	struct config_source source = { .name = "lyon", .format = { .encoding = "utf-8", .delimiter = ';', .quote = '"', .header = true } };
+	struct config_source source = { .name = "lyon",
+					.format = { .encoding = "utf-8", .delimiter = ";", .quote = '"', .header = true },
+					.max_rows = 100000,
+					.max_cell_bytes = 65536,
+					.max_columns = 100 };
 
 	source.fields[TRACK_ISSUER_ID] = (struct config_field){ .present = true, .column = "ISS" };
 	source.fields[TRACK_CARD_ID] = (struct config_field){ .present = true, .column = "CARD" };
@@ -257,6 +261,20 @@ static void an_invalid_row_rejects_the_file_where_the_source_says_so(void **stat
 	assert_memory_equal(err.text, "2 invalid rows (invalid_rows: reject_file), the first on line 2: ", 65);
 }
 
+static void more_rows_than_the_source_allows_reject_the_manifest(void **state)
+{
+	struct config_source source = plain_source();
+	struct error err;
+	char states[16];
+
+	(void)state;
+	source.max_rows = 2;
+	assert_int_equal(read_all(&source, "ISS;CARD;TYPE\n" GOOD GOOD, 0, states, sizeof(states), &err), MANIFEST_END);
+	assert_int_equal(read_all(&source, "ISS;CARD;TYPE\n" GOOD GOOD "\n" GOOD, 0, states, sizeof(states), &err), MANIFEST_REJECT);
+	assert_string_equal(states, "QQ");
+	assert_string_equal(err.text, "line 5: has more than 2 rows (max_rows)");
+}
+
 /* n_pan rows with a number that passes Luhn's check, then others up to n. */
 static char *cards(int n, int n_pan)
 {
@@ -388,6 +406,7 @@ int main(void)
 		cmocka_unit_test(a_manifest_without_a_good_frame_is_rejected),
 		cmocka_unit_test(all_rows_invalid_is_still_a_good_manifest),
 		cmocka_unit_test(an_invalid_row_rejects_the_file_where_the_source_says_so),
+		cmocka_unit_test(more_rows_than_the_source_allows_reject_the_manifest),
 		cmocka_unit_test(card_ids_that_look_like_pans_reject_the_manifest),
 		cmocka_unit_test(resuming_passes_what_was_read_and_remembers_it),
 		cmocka_unit_test(what_cannot_be_read_says_nothing_about_the_manifest),

@@ -75,7 +75,10 @@ static int set_up(void **state)
 	stand.sources[LYON] = (struct config_source){
 		.name = "lyon",
 		.receipts = stand.receipts,
-		.format = { .encoding = "utf-8", .delimiter = ';', .quote = '"', .header = true },
+		.format = { .encoding = "utf-8", .delimiter = ";", .quote = '"', .header = true },
+		.max_rows = 1000000,
+		.max_cell_bytes = 65536,
+		.max_columns = 100,
 	};
 	stand.sources[NANTES] = stand.sources[LYON];
 	stand.sources[NANTES].name = "nantes";

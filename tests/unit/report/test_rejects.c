@@ -116,7 +116,7 @@ static void every_encoding_keeps_its_bytes_and_its_mark(void **state)
 		struct text file = { 0 }, row = { 0 }, reason = { 0 }, expected = { 0 };
 
 		lyon()->format.encoding = cases[i].source;
-		lyon()->format.delimiter = '|';
+		lyon()->format.delimiter = "|";
 		text_printf(&row, "C1|caf%s\n", letter);
 		text_printf(&file, "%sCARD|SITE\n%s", cases[i].mark, row.data);
 		text_printf(&reason, "costs 5 %s", "\xE2\x82\xAC");

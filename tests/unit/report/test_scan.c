@@ -12,15 +12,16 @@ static void delimiters_outside_quotes_are_counted(void **state)
 {
 	static const struct {
 		const char *text;
-		char delimiter, quote;
+		const char *delimiter;
+		char quote;
 		size_t delimiters, empty_at_end;
 		bool something, inside;
 	} cases[] = {
-		{ "a;b;c\r\n", ';', '"', 2, 0, true, false }, { "a;\"b;\n\"\"c\"\r\n", ';', '"', 1, 0, true, false },
-		{ "a;\"b;", ';', '"', 1, 0, true, true },     { "a;\"b;", ';', 0, 2, 1, true, false },
-		{ "a;; ;\n", ';', '"', 3, 3, true, false },   { "a;;\"\"\n", ';', '"', 2, 0, true, false },
-		{ ";;", ';', '"', 2, 2, true, false },        { "\t\n", '\t', '"', 1, 1, true, false },
-		{ "\t \r\n", ';', '"', 0, 0, false, false },  { "", ';', '"', 0, 0, false, false },
+		{ "a;b;c\r\n", ";", '"', 2, 0, true, false }, { "a;\"b;\n\"\"c\"\r\n", ";", '"', 1, 0, true, false },
+		{ "a;\"b;", ";", '"', 1, 0, true, true },     { "a;\"b;", ";", 0, 2, 1, true, false },
+		{ "a;; ;\n", ";", '"', 3, 3, true, false },   { "a;;\"\"\n", ";", '"', 2, 0, true, false },
+		{ ";;", ";", '"', 2, 2, true, false },        { "\t\n", "\t", '"', 1, 1, true, false },
+		{ "\t \r\n", ";", '"', 0, 0, false, false },  { "", ";", '"', 0, 0, false, false },
 	};
 
 	(void)state;
@@ -34,6 +35,28 @@ static void delimiters_outside_quotes_are_counted(void **state)
 		assert_int_equal(scan.something, cases[i].something);
 		assert_int_equal(scan.inside, cases[i].inside);
 	}
+}
+
+static void a_delimiter_may_be_of_several_bytes(void **state)
+{
+	/* The first byte of the delimiter begins other characters too. */
+	const char *line = "x\u00a6\"\u00a6\u00a7\"\u00a6 \u00a7 \u00a6";
+	struct scan scan = { .delimiter = "\u00a6", .quote = '"' };
+	struct text text = { 0 }, cell = { 0 };
+
+	(void)state;
+	text_append_string(&text, line);
+	scan_text(&scan, text.data, text.length);
+	assert_int_equal(scan.delimiters, 3);
+	assert_int_equal(scan.empty_at_end, 1);
+	assert_true(scan_cell(&scan, &text, 1, &cell));
+	assert_string_equal(cell.data, "\u00a6\u00a7");
+	assert_true(scan_cell(&scan, &text, 2, &cell));
+	assert_string_equal(cell.data, "\u00a7");
+	assert_true(scan_cell(&scan, &text, 3, &cell));
+	assert_string_equal(cell.data, "");
+	text_free(&text);
+	text_free(&cell);
 }
 
 static void a_cell_is_picked_without_quotes_and_blanks(void **state)
@@ -54,7 +77,7 @@ static void a_cell_is_picked_without_quotes_and_blanks(void **state)
 		{ "a;", 1, "" },
 		{ "", 0, NULL },
 	};
-	const struct scan scan = { .delimiter = ';', .quote = '"' };
+	const struct scan scan = { .delimiter = ";", .quote = '"' };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -72,18 +95,22 @@ static void a_value_becomes_one_cell(void **state)
 {
 	static const struct {
 		const char *value;
-		char delimiter, quote;
+		const char *delimiter;
+		char quote;
 		const char *expected;
 	} cases[] = {
-		{ "plain", ';', '"', "plain" },
-		{ "a;b", ';', '"', "\"a;b\"" },
-		{ "a;b", ',', '"', "a;b" },
-		{ "say \"no\"", ';', '"', "\"say \"\"no\"\"\"" },
-		{ "say \"it's\"", ';', '\'', "'say \"it''s\"'" },
-		{ "a\rb\nc", ';', '"', "\"a\rb\nc\"" },
-		{ "", ';', '"', "" },
-		{ "a;\"b\"\r\nc", ';', 0, "a \"b\"  c" },
-		{ "a b\n", ' ', 0, "a_b_" },
+		{ "plain", ";", '"', "plain" },
+		{ "a;b", ";", '"', "\"a;b\"" },
+		{ "a;b", ",", '"', "a;b" },
+		{ "say \"no\"", ";", '"', "\"say \"\"no\"\"\"" },
+		{ "say \"it's\"", ";", '\'', "'say \"it''s\"'" },
+		{ "a\rb\nc", ";", '"', "\"a\rb\nc\"" },
+		{ "", ";", '"', "" },
+		{ "a;\"b\"\r\nc", ";", 0, "a \"b\"  c" },
+		{ "a b\n", " ", 0, "a_b_" },
+		{ "a\u00a6b", "\u00a6", '"', "\"a\u00a6b\"" },
+		{ "a\u00a7b", "\u00a6", '"', "a\u00a7b" },
+		{ "a\u00a6b", "\u00a6", 0, "a b" },
 	};
 
 	(void)state;
@@ -100,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(delimiters_outside_quotes_are_counted),
+		cmocka_unit_test(a_delimiter_may_be_of_several_bytes),
 		cmocka_unit_test(a_cell_is_picked_without_quotes_and_blanks),
 		cmocka_unit_test(a_value_becomes_one_cell),
 	};
