@@ -45,6 +45,7 @@ CREATE TABLE manifest (
     state        TEXT NOT NULL CHECK (state IN ('loading', 'released', 'settled', 'rejected', 'duplicate')),
     verdict      TEXT,                          -- while loading: why the whole manifest is going to be rejected,
     reject_next  INTEGER,                       -- and the first of its rows that is not rejected yet
+    repeats      INTEGER NOT NULL DEFAULT 0,    -- queued rows whose card has an accepted row of the type with another request
     paused       TEXT NOT NULL DEFAULT '' CHECK (paused IN ('', 'operator', 'refusals', 'repeats', 'restored')),
     reason       TEXT NOT NULL DEFAULT '',
     duplicate_of INTEGER,                       -- the manifest with the same bytes

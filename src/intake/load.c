@@ -25,6 +25,7 @@ struct load {
 	int64_t again_at;
 	int64_t said; /* manifest whose trouble was logged */
 	int64_t n_rejected, n_duplicate;
+	bool paused; /* released, and paused in the same step */
 	enum landing landing; /* in this turn */
 	int landed;
 };
@@ -99,7 +100,7 @@ static void land(struct load *load, enum landing landing, const struct error *wh
 				     manifest_reader_line(load->reader)))
 		return;
 	if (landing == LANDING_RELEASED) {
-		if (queue_manifest_release(load->queue, load->at.manifest, now_ms, wall_ms))
+		if (queue_manifest_release(load->queue, load->at.manifest, now_ms, wall_ms, &load->paused))
 			load->landing = LANDING_RELEASED;
 	} else if (queue_manifest_condemn(load->queue, load->at.manifest, why->text)) {
 		snprintf(load->at.verdict, sizeof(load->at.verdict), "%s", why->text);
@@ -173,7 +174,12 @@ static void log_landing(const struct load *load)
 			   "%s: manifest %s (%s) is released: %" PRId64 " rows, %" PRId64 " of them rejected, %" PRId64 " duplicate",
 			   load->at.source, number, load->at.shown_name, manifest_reader_rows(load->reader), load->n_rejected,
 			   load->n_duplicate);
-	else
+	if (load->landing == LANDING_RELEASED && load->paused)
+		log_fields(LOG_WARNING, fields, 2,
+			   "%s: manifest %s (%s) is paused: most of its rows repeat accepted ones with another request; if that is meant: "
+			   "trackbridge resume --manifest %s",
+			   load->at.source, number, load->at.shown_name, number);
+	if (load->landing == LANDING_REJECTED)
 		log_fields(LOG_WARNING, fields, 2, "%s: manifest %s (%s) is rejected whole: %s", load->at.source, number,
 			   load->at.shown_name, load->at.verdict);
 }

@@ -6,7 +6,8 @@
 struct known {
 	int64_t event_row; /* the row that stands for the same event, 0: none */
 	enum row_state event_state;
-	int64_t before; /* the last unfinished row of the card, 0: none */
+	int64_t before;   /* the last unfinished row of the card, 0: none */
+	int64_t accepted; /* the last accepted row of the card with the same type and another event, 0: none */
 };
 
 static bool is_open(enum row_state state)
@@ -14,18 +15,20 @@ static bool is_open(enum row_state state)
 	return state == ROW_QUEUED || state == ROW_SENDING || state == ROW_HELD || state == ROW_IN_DOUBT;
 }
 
-static bool look_up(struct queue *queue, const char *card_id, int64_t issuer, int64_t event, struct known *ret_known)
+static bool look_up(struct queue *queue, const struct queue_row_new *as, int64_t issuer, struct known *ret_known)
 {
-	sqlite3_stmt *statement = db_use(&queue->db, ROW_OF_CARD, "ti", card_id, issuer);
+	sqlite3_stmt *statement = db_use(&queue->db, ROW_OF_CARD, "ti", as->request.card_id, issuer);
 	struct known known = { 0 };
 
 	while (db_row(&queue->db, statement)) {
 		int64_t row = sqlite3_column_int64(statement, 0);
 		enum row_state state = (enum row_state)sqlite3_column_int(statement, 2);
 
-		if (sqlite3_column_int64(statement, 1) == event) {
+		if (sqlite3_column_int64(statement, 1) == as->event) {
 			known.event_row = row;
 			known.event_state = state;
+		} else if (state == ROW_ACCEPTED && sqlite3_column_int(statement, 3) == (int)as->request.type && row > known.accepted) {
+			known.accepted = row;
 		}
 		if (is_open(state) && row > known.before)
 			known.before = row;
@@ -94,7 +97,7 @@ bool queue_row_add(struct queue *queue, int64_t manifest, const struct queue_row
 	if (state == ROW_QUEUED) {
 		if (!issuer || !r->card_id)
 			return queue_bug(queue, "manifest %lld: a row without issuer or card was queued", (long long)manifest);
-		if (!look_up(queue, r->card_id, issuer->number, as->event, &known) || !decide(queue, as, &known, &state))
+		if (!look_up(queue, as, issuer->number, &known) || !decide(queue, as, &known, &state))
 			return false;
 	}
 	queued = state == ROW_QUEUED;
@@ -110,6 +113,9 @@ bool queue_row_add(struct queue *queue, int64_t manifest, const struct queue_row
 	if (state == ROW_REJECTED && db_change(db, db_use(db, REJECT_ADD, "iiit", row, as->byte_offset, as->byte_length, as->column)) != 1)
 		return false;
 	queue_count(queue, manifest, ROW_N_STATES, state, 1);
+	/* With another identity, the same request is no repetition. */
+	if (queued && known.accepted && !is_same_request(queue, known.accepted, r))
+		queue_count_repeat(queue, manifest);
 	queue->any_behind = queue->any_behind || (queued && known.before);
 	if (!queue->loading_first)
 		queue->loading_first = row;

@@ -164,7 +164,6 @@ static bool count_refusal(struct queue *queue, const struct queue_result *result
 	struct lane *lane = queue_lane(queue, result->claim->manifest, 0);
 	const char *code = result->verdict->error_code;
 	char reason[256];
-	struct db *db = &queue->db;
 
 	if (!lane || lane->paused || to == ROW_QUEUED)
 		return true;
@@ -181,15 +180,8 @@ static bool count_refusal(struct queue *queue, const struct queue_result *result
 	lane->refusals = 0;
 	snprintf(reason, sizeof(reason), "%d rows running were refused with %d%s%s", QUEUE_REFUSALS_RUNNING, result->http_status,
 		 code[0] ? " " : "", code);
-	if (db_change(db, db_use(db, MANIFEST_PAUSE, "itt", lane->manifest, "refusals", reason)) < 0)
+	if (!queue_lanes_pause(queue, lane->manifest, "refusals", reason, result->now_ms))
 		return false;
-	for (; lane < queue->lanes + queue->n_lanes && lane->manifest == result->claim->manifest; lane++) {
-		int64_t clock = lane->endpoint < 0 ? 0 : queue_clock(queue, lane->endpoint, result->now_ms);
-
-		lane->paused = true;
-		if (db_change(db, db_use(db, LANE_PAUSE, "iii", lane->manifest, lane->issuer, clock)) < 0)
-			return false;
-	}
 	*ret_paused = true;
 	return true;
 }

@@ -12,7 +12,7 @@ enum { QUEUE_MOST_ENDPOINTS = 64, QUEUE_MOST_SOURCES = 256, QUEUE_MOST_ISSUERS =
 /* What this turn changes in the counts of one manifest. */
 struct tally {
 	int64_t manifest;
-	int64_t rows;
+	int64_t rows, repeats;
 	int64_t by_state[ROW_N_STATES];
 };
 
@@ -80,6 +80,9 @@ bool queue_change(struct queue *queue, sqlite3_stmt *statement, int64_t manifest
 /* queue_count is for rows that come (from ROW_N_STATES) or change many at a time. */
 void queue_count(struct queue *queue, int64_t manifest, enum row_state from, enum row_state to, int64_t n);
 
+/* queue_count_repeat counts a row that repeats an accepted one with another request. */
+void queue_count_repeat(struct queue *queue, int64_t manifest);
+
 /* queue_store_counts writes what was counted in this turn so far; queue_commit does it too. */
 bool queue_store_counts(struct queue *queue);
 
@@ -93,6 +96,9 @@ const struct queue_issuer *queue_issuer_of(const struct queue *queue, const char
 bool queue_lanes_load(struct queue *queue, int64_t manifest);
 bool queue_lanes_forget(struct queue *queue, int64_t manifest);
 bool queue_lanes_store(struct queue *queue);
+
+/* queue_lanes_pause stops a released manifest, for a reason that manifest_status.paused has; an earlier pause stays. */
+bool queue_lanes_pause(struct queue *queue, int64_t manifest, const char *paused, const char *reason, int64_t now_ms);
 
 /* queue_lane finds a lane in memory (issuer 0: the manifest's first), or NULL. */
 struct lane *queue_lane(struct queue *queue, int64_t manifest, int64_t issuer);

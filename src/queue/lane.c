@@ -87,6 +87,23 @@ bool queue_lanes_load(struct queue *queue, int64_t manifest)
 	return true;
 }
 
+bool queue_lanes_pause(struct queue *queue, int64_t manifest, const char *paused, const char *reason, int64_t now_ms)
+{
+	struct db *db = &queue->db;
+
+	if (db_change(db, db_use(db, MANIFEST_PAUSE, "itt", manifest, paused, reason)) < 0)
+		return false;
+	for (size_t i = place_of(queue, manifest, 0); i < queue->n_lanes && queue->lanes[i].manifest == manifest; i++) {
+		struct lane *lane = &queue->lanes[i];
+		int64_t clock = lane->endpoint < 0 ? 0 : queue_clock(queue, lane->endpoint, now_ms);
+
+		lane->paused = true;
+		if (db_change(db, db_use(db, LANE_PAUSE, "iii", lane->manifest, lane->issuer, clock)) < 0)
+			return false;
+	}
+	return true;
+}
+
 bool queue_lanes_forget(struct queue *queue, int64_t manifest)
 {
 	size_t first = place_of(queue, manifest, 0), last = first;

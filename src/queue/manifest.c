@@ -102,11 +102,31 @@ bool queue_manifest_progress(struct queue *queue, int64_t manifest, int64_t offs
 	return true;
 }
 
-bool queue_manifest_release(struct queue *queue, int64_t manifest, int64_t now_ms, int64_t wall_ms)
+/* A changed mapping makes other requests of the same cards: nobody wants all of them to be told again without being asked. */
+static bool pause_repeats(struct queue *queue, int64_t manifest, int64_t now_ms, bool *ret_paused)
+{
+	sqlite3_stmt *statement = db_use(&queue->db, MANIFEST_REPEATS, "i", manifest);
+	long long repeats, rows;
+	char reason[128];
+
+	if (!db_row(&queue->db, statement))
+		return false;
+	repeats = sqlite3_column_int64(statement, 0);
+	rows = sqlite3_column_int64(statement, 1);
+	sqlite3_reset(statement);
+	*ret_paused = repeats >= QUEUE_REPEATS && 2 * repeats > rows;
+	if (!*ret_paused)
+		return true;
+	snprintf(reason, sizeof(reason), "%lld of %lld rows repeat an accepted card and type with another request: a changed mapping?",
+		 repeats, rows);
+	return queue_lanes_pause(queue, manifest, "repeats", reason, now_ms);
+}
+
+bool queue_manifest_release(struct queue *queue, int64_t manifest, int64_t now_ms, int64_t wall_ms, bool *ret_paused)
 {
 	struct db *db = &queue->db;
+	bool paused;
 
-	(void)now_ms;
 	/* Whether a rejects file is due hangs on the rows of this very turn too. */
 	if (!queue_store_counts(queue))
 		return false;
@@ -115,7 +135,11 @@ bool queue_manifest_release(struct queue *queue, int64_t manifest, int64_t now_m
 	queue->loading = 0;
 	/* Touched, so that a manifest without one open row settles in this very turn. */
 	queue_count(queue, manifest, ROW_N_STATES, ROW_QUEUED, 0);
-	return queue_lanes_load(queue, manifest);
+	if (!queue_lanes_load(queue, manifest) || !pause_repeats(queue, manifest, now_ms, &paused))
+		return false;
+	if (ret_paused)
+		*ret_paused = paused;
+	return true;
 }
 
 bool queue_manifest_condemn(struct queue *queue, int64_t manifest, const char *reason)

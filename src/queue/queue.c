@@ -73,6 +73,11 @@ void queue_count(struct queue *queue, int64_t manifest, enum row_state from, enu
 	tally->by_state[to] += n;
 }
 
+void queue_count_repeat(struct queue *queue, int64_t manifest)
+{
+	tally_of(queue, manifest)->repeats++;
+}
+
 bool queue_change(struct queue *queue, sqlite3_stmt *statement, int64_t manifest, enum row_state from, enum row_state to)
 {
 	int changed;
@@ -169,8 +174,8 @@ bool queue_store_counts(struct queue *queue)
 		struct tally *t = &queue->tallies[i];
 		const int64_t *n = t->by_state;
 
-		if (db_change(db, db_use(db, MANIFEST_TALLY, "iiiiiiiiiiiii", t->manifest, t->rows, n[0], n[1], n[2], n[3], n[4], n[5],
-					 n[6], n[7], n[8], n[9], n[10])) < 0)
+		if (db_change(db, db_use(db, MANIFEST_TALLY, "iiiiiiiiiiiiii", t->manifest, t->rows, n[0], n[1], n[2], n[3], n[4], n[5],
+					 n[6], n[7], n[8], n[9], n[10], t->repeats)) < 0)
 			return false;
 		/* The manifest stays in the list: at the end of the turn it is looked at whether it has settled. */
 		*t = (struct tally){ .manifest = t->manifest };

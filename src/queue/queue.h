@@ -37,6 +37,7 @@ enum row_state {
 enum {
 	QUEUE_SCHEMA_APPLICATION = 0x74726b62, /* "trkb": PRAGMA application_id */
 	QUEUE_REFUSALS_RUNNING = 20,           /* with the same status and code: the manifest is paused */
+	QUEUE_REPEATS = 20,                    /* rows that look like those of a changed mapping */
 	QUEUE_MOST_STRINGS = 512,              /* bytes of the strings of one request */
 };
 
@@ -125,8 +126,9 @@ struct queue_loading {
 bool queue_manifest_loading(struct queue *queue, struct queue_loading *ret_loading);
 bool queue_manifest_progress(struct queue *queue, int64_t manifest, int64_t offset, int64_t line);
 
-/* queue_manifest_release makes all its rows sendable in one step. */
-bool queue_manifest_release(struct queue *queue, int64_t manifest, int64_t now_ms, int64_t wall_ms);
+/* queue_manifest_release makes all its rows sendable in one step, or pauses it in the same step (ret_paused, which may be NULL) where most
+ * of its rows, and at least QUEUE_REPEATS of them, repeat an accepted issuer, card and type with another request. */
+bool queue_manifest_release(struct queue *queue, int64_t manifest, int64_t now_ms, int64_t wall_ms, bool *ret_paused);
 
 /* queue_manifest_condemn decides that a loading manifest is rejected whole; queue_manifest_reject_slice then rejects up to most of its
  * rows, and the manifest itself at the end (ret_done). */

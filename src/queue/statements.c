@@ -50,6 +50,7 @@ const char *const statement_sql[STATEMENT_N] = {
 	[MANIFEST_ROWS] = "UPDATE manifest SET first_row = coalesce(first_row, ?2), last_row = ?3 WHERE manifest_id = ?1",
 	[MANIFEST_RELEASE] = "UPDATE manifest SET state = 'released', released_at = ?2, receipt_at = ?2, rejects_due = rejected > 0"
 			     " WHERE manifest_id = ?1 AND state = 'loading' AND verdict IS NULL",
+	[MANIFEST_REPEATS] = "SELECT repeats, rows FROM manifest WHERE manifest_id = ?1",
 	[MANIFEST_CONDEMN] = "UPDATE manifest SET verdict = ?2 WHERE manifest_id = ?1 AND state = 'loading'",
 	[MANIFEST_REJECT] = "UPDATE manifest SET state = 'rejected', reason = verdict, settled_at = ?2, receipt_at = ?2"
 			    " WHERE manifest_id = ?1 AND state = 'loading' AND verdict IS NOT NULL",
@@ -69,7 +70,8 @@ const char *const statement_sql[STATEMENT_N] = {
 		"  GROUP BY r.row_id)",
 	[MANIFEST_TALLY] = "UPDATE manifest SET rows = rows + ?2, queued = queued + ?3, sending = sending + ?4, accepted = accepted + ?5,"
 			   " refused = refused + ?6, in_doubt = in_doubt + ?7, held = held + ?8, expired = expired + ?9,"
-			   " cancelled = cancelled + ?10, rejected = rejected + ?11, duplicate = duplicate + ?12, skipped = skipped + ?13"
+			   " cancelled = cancelled + ?10, rejected = rejected + ?11, duplicate = duplicate + ?12, skipped = skipped + ?13,"
+			   " repeats = repeats + ?14"
 			   " WHERE manifest_id = ?1",
 	[MANIFEST_SETTLE] = "UPDATE manifest SET state = 'settled', settled_at = ?2, receipt_at = ?2"
 			    " WHERE manifest_id = ?1 AND state = 'released' AND queued + sending + in_doubt + held = 0",
@@ -99,7 +101,7 @@ const char *const statement_sql[STATEMENT_N] = {
 
 	[ROW_LAST] = "SELECT max(coalesce((SELECT max(row_id) FROM row), 0), coalesce((SELECT max(last_row) FROM manifest), 0))",
 	[ROW_ANY_BEHIND] = "SELECT EXISTS (SELECT 1 FROM row WHERE behind IS NOT NULL)",
-	[ROW_OF_CARD] = "SELECT row_id, event, state FROM row WHERE card_id = ?1 AND issuer_no = ?2 AND superseded = 0",
+	[ROW_OF_CARD] = "SELECT row_id, event, state, type FROM row WHERE card_id = ?1 AND issuer_no = ?2 AND superseded = 0",
 	[ROW_SAME_REQUEST] = "SELECT 1 FROM row WHERE row_id = ?1 AND type = ?2 AND production_site IS ?3 AND tracking_number IS ?4"
 			     " AND postal_code IS ?5 AND country_code IS ?6 AND shipment_date IS ?7",
 	[ROW_SUPERSEDE] = "UPDATE row SET superseded = row_id WHERE row_id = ?1",

@@ -144,7 +144,7 @@ static void load(struct bench *b, int64_t rows, struct cost *sum)
 			die("progress");
 		commit(b);
 	}
-	if (!queue_manifest_release(b->queue, manifest, wall_ms, wall_ms))
+	if (!queue_manifest_release(b->queue, manifest, wall_ms, wall_ms, NULL))
 		die("release");
 	commit(b);
 	add_since(sum, start);

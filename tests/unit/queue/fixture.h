@@ -291,7 +291,7 @@ static inline int64_t loading_manifest(struct fixture *f, const char *rows)
 
 static inline void release(struct fixture *f, int64_t manifest)
 {
-	assert_true(queue_manifest_release(f->queue, manifest, f->now, f->wall));
+	assert_true(queue_manifest_release(f->queue, manifest, f->now, f->wall, NULL));
 	commit(f);
 }
 

@@ -65,7 +65,7 @@ static void after_a_commit_that_failed_disk_and_memory_are_as_before_and_the_tur
 		claim_only(f, 0, 64);
 		assert_int_equal(f->n_claims, 6);
 		add_rows(f, loading, "j@2 !k ~l");
-		assert_true(queue_manifest_release(f->queue, loading, f->now, f->wall));
+		assert_true(queue_manifest_release(f->queue, loading, f->now, f->wall, NULL));
 		add_rows(f, record_manifest(f, NULL), "m a.9");
 		queue_endpoint_open(f->queue, 0, true, f->now - 20000);
 		queue_endpoint_open(f->queue, 0, false, f->now);
@@ -287,7 +287,7 @@ static bool try_load(struct fixture *f, int64_t manifest)
 		if (!try_add_row(f, manifest, words[i], &became))
 			return false;
 	}
-	if (!queue_manifest_progress(f->queue, manifest, 100, 10) || !queue_manifest_release(f->queue, manifest, f->now, f->wall) ||
+	if (!queue_manifest_progress(f->queue, manifest, 100, 10) || !queue_manifest_release(f->queue, manifest, f->now, f->wall, NULL) ||
 	    !queue_manifest_condemn(f->queue, manifest + 1, "no"))
 		return false;
 	while (!done) {

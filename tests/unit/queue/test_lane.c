@@ -164,7 +164,7 @@ static void nothing_of_a_loading_manifest_can_be_claimed_and_release_opens_all_o
 		assert_int_equal(queue_next_due(f->queue, 0, f->now), INT64_MAX);
 		fixture_restart(f);
 	}
-	assert_true(queue_manifest_release(f->queue, manifest, f->now, f->wall));
+	assert_true(queue_manifest_release(f->queue, manifest, f->now, f->wall, NULL));
 	assert_int_equal(queue_next_due(f->queue, 0, f->now), f->now);
 	commit(f);
 	assert_int_equal(claim(f, 0, 64), 30);

@@ -101,7 +101,7 @@ static void bytes_that_did_not_load_whole_are_no_duplicate(void **state)
 	assert_int_equal(of, 0);
 	/* With a rejected row, and released in this very turn. */
 	add_rows(f, 2, "a !b");
-	assert_true(queue_manifest_release(f->queue, 2, f->now, f->wall));
+	assert_true(queue_manifest_release(f->queue, 2, f->now, f->wall, NULL));
 	record_bytes(f, 0, some_bytes, &of);
 	assert_int_equal(of, 0);
 	commit(f);
@@ -255,6 +255,64 @@ static void a_refused_row_stands_for_its_event_again_when_the_row_that_took_its_
 		"duplicate row 3 refused, duplicate row 2 refused, queued -");
 }
 
+/* A manifest of n accepted cards at Lyon, then one of the same cards of which the first n_other are at another site. */
+static int64_t second_file(struct fixture *f, int n, int n_other, const char *other)
+{
+	int64_t manifest = record_manifest(f, NULL);
+	char word[48];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(word, sizeof(word), "R%d/Lyon", i);
+		add_row(f, manifest, word);
+	}
+	assert_true(queue_manifest_progress(f->queue, manifest, 1000, n));
+	release(f, manifest);
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(claim(f, 0, 1), 1);
+		answer_one(f, 0, &accepted);
+	}
+	commit(f);
+	manifest = record_manifest(f, NULL);
+	for (int i = 0; i < n; i++) {
+		snprintf(word, sizeof(word), i < n_other ? "R%d/%s" : "N%d/%s", i, other);
+		add_row(f, manifest, word);
+	}
+	assert_true(queue_manifest_progress(f->queue, manifest, 1000, n));
+	/* What was counted is in the database: a crash does not forget it. */
+	commit(f);
+	fixture_restart(f);
+	return manifest;
+}
+
+static void a_manifest_of_which_most_rows_repeat_accepted_cards_with_another_request_is_paused(void **state)
+{
+	static const struct {
+		int n, n_other;
+		const char *site;
+		bool paused;
+	} cases[] = {
+		{ 20, 20, "Nantes", true },  { 19, 19, "Nantes", false }, { 40, 21, "Nantes", true },
+		{ 40, 20, "Nantes", false }, { 30, 30, "Lyon", false }, /* the same request under another identity */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture *f;
+		int64_t manifest;
+		bool paused = false;
+
+		fixture_setup_open((void **)&f);
+		manifest = second_file(f, cases[i].n, cases[i].n_other, cases[i].site);
+		assert_true(queue_manifest_release(f->queue, manifest, f->now, f->wall, &paused));
+		commit(f);
+		assert_int_equal(paused, cases[i].paused);
+		assert_int_equal(claim(f, 0, 1), !cases[i].paused);
+		assert_string_equal(fixture_text(f, "SELECT paused FROM manifest_status WHERE manifest_id = 2"),
+				    cases[i].paused ? "repeats" : "");
+		fixture_teardown((void **)&f);
+	}
+}
+
 static void steps_of_a_manifest_that_is_not_loading_spoil_the_turn(void **state)
 {
 	struct fixture *f = *state;
@@ -262,7 +320,7 @@ static void steps_of_a_manifest_that_is_not_loading_spoil_the_turn(void **state)
 	bool done = false;
 
 	load(f, "a");
-	assert_false(queue_manifest_release(f->queue, 1, f->now, f->wall));
+	assert_false(queue_manifest_release(f->queue, 1, f->now, f->wall, NULL));
 	assert_false(queue_commit(f->queue, &err));
 	assert_int_equal(err.code, ERROR_INTERNAL);
 	assert_false(queue_manifest_condemn(f->queue, 1, "no"));
@@ -276,7 +334,7 @@ static void steps_of_a_manifest_that_is_not_loading_spoil_the_turn(void **state)
 	assert_false(queue_commit(f->queue, &err));
 	assert_int_equal(err.code, ERROR_INTERNAL);
 	assert_true(queue_manifest_condemn(f->queue, 2, "no"));
-	assert_false(queue_manifest_release(f->queue, 2, f->now, f->wall));
+	assert_false(queue_manifest_release(f->queue, 2, f->now, f->wall, NULL));
 	assert_false(queue_commit(f->queue, &err));
 	assert_int_equal(err.code, ERROR_INTERNAL);
 	assert_false(done);
@@ -311,6 +369,7 @@ int main(void)
 		T(a_condemned_manifest_is_rejected_slice_by_slice_with_its_reason),
 		T(a_condemned_manifest_without_rows_is_rejected_at_once),
 		T(a_refused_row_stands_for_its_event_again_when_the_row_that_took_its_place_is_rejected_whole),
+		cmocka_unit_test(a_manifest_of_which_most_rows_repeat_accepted_cards_with_another_request_is_paused),
 		T(steps_of_a_manifest_that_is_not_loading_spoil_the_turn),
 		T(rows_of_a_manifest_that_is_not_there_spoil_the_turn),
 	};

@@ -198,7 +198,7 @@ static inline void release(int64_t manifest)
 {
 	assert_true(queue_manifest_progress(stand.queue, manifest, 0, 1));
 	must_commit();
-	assert_true(queue_manifest_release(stand.queue, manifest, stand.wall_ms, stand.wall_ms));
+	assert_true(queue_manifest_release(stand.queue, manifest, stand.wall_ms, stand.wall_ms, NULL));
 	must_commit();
 }
 
