@@ -10,8 +10,9 @@ CREATE TABLE source (
     source_no       INTEGER PRIMARY KEY,
     name            TEXT NOT NULL UNIQUE,       -- of the configuration
     drop_directory  TEXT NOT NULL,
-    state           TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('open', 'waiting', 'removed')),
-    reason          TEXT NOT NULL DEFAULT '',   -- why it waits
+    since           INTEGER NOT NULL,           -- when it was first configured
+    state           TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('open', 'waiting', 'late', 'removed')),
+    reason          TEXT NOT NULL DEFAULT '',   -- why it waits, or since when no manifest came
     waiting_files   INTEGER NOT NULL DEFAULT 0  -- matching names that are not taken yet
 ) STRICT;
 

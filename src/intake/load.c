@@ -25,7 +25,7 @@ struct load {
 	int64_t again_at;
 	int64_t said; /* manifest whose trouble was logged */
 	int64_t n_rejected, n_duplicate;
-	bool paused; /* released, and paused in the same step */
+	bool paused;          /* released, and paused in the same step */
 	enum landing landing; /* in this turn */
 	int landed;
 };

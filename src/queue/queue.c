@@ -298,12 +298,23 @@ bool queue_bind_source(struct queue *queue, int source, const char *name, const 
 
 	if (source < 0 || source >= QUEUE_MOST_SOURCES)
 		return queue_bug(queue, "more than %d sources", QUEUE_MOST_SOURCES);
-	if (db_change(db, db_use(db, SOURCE_BIND, "tt", name, drop_directory)) < 0)
+	if (db_change(db, db_use(db, SOURCE_BIND, "tti", name, drop_directory, clock_wall_ms())) < 0)
 		return false;
 	statement = db_use(db, SOURCE_FIND, "t", name);
 	if (!db_row(db, statement))
 		return false;
 	queue->sources[source] = sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	return true;
+}
+
+bool queue_source_since(struct queue *queue, int source, int64_t *ret_wall_ms)
+{
+	sqlite3_stmt *statement = db_use(&queue->db, SOURCE_SINCE, "i", queue->sources[source]);
+
+	if (!db_row(&queue->db, statement))
+		return false;
+	*ret_wall_ms = sqlite3_column_int64(statement, 0);
 	sqlite3_reset(statement);
 	return true;
 }

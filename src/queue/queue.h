@@ -86,6 +86,9 @@ bool queue_endpoint_store(struct queue *queue, int endpoint, const struct queue_
 /* queue_endpoint_open starts or stops the clock by which rows of this endpoint give up: it runs while they could go. */
 void queue_endpoint_open(struct queue *queue, int endpoint, bool open, int64_t now_ms);
 
+/* queue_source_since: when its last manifest came, or, where none did yet, when it was first configured. */
+bool queue_source_since(struct queue *queue, int source, int64_t *ret_wall_ms);
+
 bool queue_source_store(struct queue *queue, int source, const char *state, const char *reason, int64_t waiting_files);
 
 /* --- manifests --- */

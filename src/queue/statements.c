@@ -26,9 +26,11 @@ const char *const statement_sql[STATEMENT_N] = {
 			" ON CONFLICT (issuer_id) DO UPDATE SET endpoint_no = excluded.endpoint_no",
 	[ISSUER_FIND] = "SELECT issuer_no FROM issuer WHERE issuer_id = ?1",
 	[ISSUERS_UNBIND] = "UPDATE issuer SET endpoint_no = NULL",
-	[SOURCE_BIND] = "INSERT INTO source (name, drop_directory) VALUES (?1, ?2)"
+	[SOURCE_BIND] = "INSERT INTO source (name, drop_directory, since) VALUES (?1, ?2, ?3)"
 			" ON CONFLICT (name) DO UPDATE SET drop_directory = excluded.drop_directory",
 	[SOURCE_FIND] = "SELECT source_no FROM source WHERE name = ?1",
+	[SOURCE_SINCE] = "SELECT coalesce((SELECT received_at FROM manifest WHERE source_no = ?1 ORDER BY manifest_id DESC LIMIT 1), since)"
+			 " FROM source WHERE source_no = ?1",
 	[SOURCE_STORE] = "UPDATE source SET state = ?2, reason = ?3, waiting_files = ?4 WHERE source_no = ?1",
 
 	[MANIFEST_NEXT] = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'manifest'), 0) + 1",

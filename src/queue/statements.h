@@ -17,6 +17,7 @@ enum statement {
 	ISSUERS_UNBIND,
 	SOURCE_BIND,
 	SOURCE_FIND,
+	SOURCE_SINCE,
 	SOURCE_STORE,
 	/* manifests */
 	MANIFEST_NEXT,

@@ -278,6 +278,23 @@ static void an_issuer_that_no_endpoint_has_any_more_waits_for_one(void **state)
 	assert_string_equal(claimed_cards(f, 1, 9), "b");
 }
 
+static void a_source_waits_since_its_last_manifest_or_since_it_was_first_configured(void **state)
+{
+	struct fixture *f = *state;
+	int64_t first = 0, since = 0;
+
+	assert_true(queue_source_since(f->queue, 0, &first));
+	assert_true(first > 0);
+	fixture_restart(f);
+	assert_true(queue_source_since(f->queue, 0, &since));
+	assert_int_equal(since, first);
+	f->wall += 1000;
+	record_manifest(f, NULL);
+	commit(f);
+	assert_true(queue_source_since(f->queue, 0, &since));
+	assert_int_equal(since, f->wall);
+}
+
 static void more_endpoints_sources_or_issuers_than_there_is_room_for_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -345,6 +362,7 @@ int main(void)
 		T(the_clock_of_an_endpoint_runs_only_while_it_is_open),
 		T(the_clock_is_stored_along_with_other_changes_and_never_alone),
 		T(an_issuer_that_no_endpoint_has_any_more_waits_for_one),
+		T(a_source_waits_since_its_last_manifest_or_since_it_was_first_configured),
 		T(more_endpoints_sources_or_issuers_than_there_is_room_for_are_refused),
 		T(a_source_keeps_its_number_and_shows_its_state),
 		T(a_database_that_cannot_be_opened_says_why),

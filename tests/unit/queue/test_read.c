@@ -26,7 +26,7 @@ struct place {
 /* Manifest 1 of lyon (rows 1 to 1200, released at 1000 s), manifest 2 of metz (1201 to 1203, settled), manifest 3 of lyon (loading, 1204).
  */
 static const char rows_sql[] =
-	"INSERT INTO source (name, drop_directory) VALUES ('lyon', '/lyon'), ('metz', '/metz');"
+	"INSERT INTO source (name, drop_directory, since) VALUES ('lyon', '/lyon', 0), ('metz', '/metz', 0);"
 	"INSERT INTO endpoint (name) VALUES ('bankfr');"
 	"INSERT INTO issuer (issuer_id, endpoint_no) VALUES ('BANKFR0001', 1);"
 	"INSERT INTO manifest (source_no, name, shown_name, sha256, bytes, state, received_at, released_at, device, inode, mtime_ns, first_row,"
