@@ -130,5 +130,8 @@ int progress_status(struct progress *p)
 		if (now.by_state[bad[i]] > p->start.by_state[bad[i]])
 			return ERROR_DATA;
 	}
+	/* One that is rejected before its first row has none that says so. */
+	if (now.manifests_rejected > p->start.manifests_rejected)
+		return ERROR_DATA;
 	return open_rows(&now) > 0 ? ERROR_DATA : 0;
 }

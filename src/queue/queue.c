@@ -385,6 +385,7 @@ bool queue_counts(struct queue *queue, struct queue_counts *ret_counts)
 		counts.by_state[i] = sqlite3_column_int64(statement, i + 1);
 	counts.manifests_loading = sqlite3_column_int64(statement, 12);
 	counts.manifests_released = sqlite3_column_int64(statement, 13);
+	counts.manifests_rejected = sqlite3_column_int64(statement, 14);
 	sqlite3_reset(statement);
 	*ret_counts = counts;
 	return true;

@@ -244,6 +244,6 @@ int queue_settled(const struct queue *queue);
 /* queue_counts: rows in each state over all manifests. */
 struct queue_counts {
 	int64_t rows, by_state[ROW_N_STATES];
-	int64_t manifests_loading, manifests_released;
+	int64_t manifests_loading, manifests_released, manifests_rejected;
 };
 bool queue_counts(struct queue *queue, struct queue_counts *ret_counts);

@@ -151,5 +151,6 @@ const char *const statement_sql[STATEMENT_N] = {
 	[COUNTS] = "SELECT coalesce(sum(rows), 0), coalesce(sum(queued), 0), coalesce(sum(sending), 0), coalesce(sum(accepted), 0),"
 		   " coalesce(sum(refused), 0), coalesce(sum(in_doubt), 0), coalesce(sum(held), 0), coalesce(sum(expired), 0),"
 		   " coalesce(sum(cancelled), 0), coalesce(sum(rejected), 0), coalesce(sum(duplicate), 0), coalesce(sum(skipped), 0),"
-		   " coalesce(sum(state = 'loading'), 0), coalesce(sum(state = 'released'), 0) FROM manifest",
+		   " coalesce(sum(state = 'loading'), 0), coalesce(sum(state = 'released'), 0),"
+		   " coalesce(sum(state = 'rejected'), 0) FROM manifest",
 };

@@ -56,6 +56,13 @@ void receipt_row(struct text *text, const struct queue_receipt_row *row)
 	text_append(text, "\r\n", 2);
 }
 
+void receipt_fate(struct text *text, const char *state, const char *reason)
+{
+	text_printf(text, ",,,%s,,,", state);
+	cell(text, reason, false);
+	text_append(text, "\r\n", 2);
+}
+
 void receipt_trailer(struct text *text, int64_t rows, int64_t accepted, bool settled)
 {
 	text_printf(text, "TRAILER,%lld,%lld,%s\r\n", (long long)rows, (long long)accepted, settled ? "SETTLED" : "OPEN");
@@ -86,6 +93,8 @@ bool receipt_begin(const struct config *config, const struct queue_errand *erran
 	receipt->accepted_before = errand->accepted;
 	receipt->open_before = errand->open;
 	receipt_header(&receipt->slice);
+	if (errand->rows == 0 && (strcmp(errand->state, "rejected") == 0 || strcmp(errand->state, "duplicate") == 0))
+		receipt_fate(&receipt->slice, errand->state, errand->reason);
 	*ret_receipt = receipt;
 	return true;
 }

@@ -12,6 +12,8 @@ enum { RECEIPT_SLICE_ROWS = 1000 };
 /* The parts of a receipt, each appended with its line end. */
 void receipt_header(struct text *text);
 void receipt_row(struct text *text, const struct queue_receipt_row *row);
+/* receipt_fate is the line of a manifest that ended without a row, so that whoever sent it learns why; its line number is empty. */
+void receipt_fate(struct text *text, const char *state, const char *reason);
 void receipt_trailer(struct text *text, int64_t rows, int64_t accepted, bool settled);
 
 /* receipt_is_open tells whether a row of this state is not final. */

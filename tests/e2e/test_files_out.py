@@ -99,15 +99,19 @@ class ReceiptTest(Files):
         bureau = self.scene()
         bureau.drop("a.csv", CSV_HEADER, events=[])
         bureau.until_idle()
-        self.assertEqual(self.receipt(bureau, "a.1.receipt.csv"), ([], ["0", "0", "SETTLED"]))
+        lines, trailer = self.receipt(bureau, "a.1.receipt.csv")
+        self.assertEqual([(line["line"], line["state"], line["detail"]) for line in lines], [("", "rejected", "has no data row")])
+        self.assertEqual(trailer, ["0", "0", "SETTLED"])
 
-    def test_of_a_duplicate_manifest_it_has_no_rows(self) -> None:
+    def test_of_a_duplicate_manifest_it_has_no_rows_but_says_why(self) -> None:
         bureau = self.scene()
         bureau.drop("a.csv", manifests.realistic(3))
         self.assertEqual(bureau.until_idle(), 0)
         bureau.drop("b.csv", manifests.realistic(3))
         self.assertEqual(bureau.until_idle(), 0)
-        self.assertEqual(self.receipt(bureau, "b.2.receipt.csv"), ([], ["0", "0", "SETTLED"]))
+        lines, trailer = self.receipt(bureau, "b.2.receipt.csv")
+        self.assertEqual([(line["line"], line["state"], line["detail"]) for line in lines], [("", "duplicate", "same bytes as manifest 1")])
+        self.assertEqual(trailer, ["0", "0", "SETTLED"])
 
     def test_a_duplicate_line_has_the_operation_id_of_the_row_it_repeats(self) -> None:
         bureau = self.scene()

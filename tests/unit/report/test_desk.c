@@ -162,7 +162,7 @@ static void a_duplicate_gets_a_receipt_and_an_archive_copy(void **state)
 	stand.sha256[0]--;
 	record(LYON, "second.csv", file, 4);
 	run();
-	assert_file("out/second.2.receipt.csv", RECEIPT_HEADER "TRAILER,0,0,SETTLED\r\n");
+	assert_file("out/second.2.receipt.csv", RECEIPT_HEADER ",,,duplicate,,,,same bytes as manifest 1\r\nTRAILER,0,0,SETTLED\r\n");
 	assert_int_equal(access(below(in_archive("2-second.csv")), F_OK), 0);
 	assert_no_file("out/second.2.rejects.csv");
 }
