@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shlex
 import time
 import unittest
+from pathlib import Path
 from typing import Any
 
 import manifests
@@ -195,6 +198,41 @@ class MissingDirectoryTest(Files):
         bureau.wait(lambda: len(list(bureau.out_directory.glob("*.receipt.csv"))) == 2, "the receipts", 3)
         self.assertEqual(self.settled_receipt(bureau, "a.1.receipt.csv")[1], ["6", "5", "SETTLED"])
         bureau.wait(lambda: [m["reason"] for m in bureau.manifests()] == ["", ""], "the end of the reasons")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounting needs root")
+class OtherFileSystemTest(Files):
+    """Receipts on a file system of their own, which only the daemon's mount namespace has."""
+
+    def mounted(self, prepare: str) -> Bureau:
+        bureau = self.scene()
+        out = shlex.quote(str(bureau.out_directory))
+        bureau.wrapper = ["unshare", "--mount", "sh", "-c",
+                          f'mount -t tmpfs -o size=64k tmpfs {out} && {prepare.format(out=out)} && "$@"', "sh"]
+        bureau.start()
+        return bureau
+
+    def there(self, bureau: Bureau) -> Path:
+        return Path(f"/proc/{bureau.pid}/root{bureau.out_directory}")
+
+    def test_they_appear_there_by_rename(self) -> None:
+        bureau = self.mounted("true")
+        bureau.drop("a.csv", manifests.realistic(3).text() + "x;LOST;;;;;\r\n", events=[])
+        bureau.wait_manifest("a.csv", "settled")
+        wanted = {"a.1.receipt.csv", "a.1.rejects.csv"}
+        bureau.wait(lambda: {path.name for path in self.there(bureau).iterdir()} == wanted, "the files")
+        bureau.wait(lambda: "SETTLED" in (self.there(bureau) / "a.1.receipt.csv").read_text(encoding="utf-8"), "the settled receipt")
+        self.assertEqual(bureau.manifest("a.csv")["reason"], "")
+
+    def test_a_full_one_holds_up_no_row_and_is_told_in_the_manifest(self) -> None:
+        bureau = self.mounted("! head -c 1M /dev/zero >{out}/filler 2>/dev/null")
+        for name in ("a.csv", "b.csv"):
+            bureau.drop(name, manifests.realistic(5, seed=ord(name[0])))
+            self.assertEqual(bureau.wait_manifest(name)["accepted"], 5)
+            bureau.wait(lambda name=name: "No space left on device" in bureau.manifest(name)["reason"], "the reason")
+        self.assertRegex(bureau.manifest("a.csv")["reason"], r"^receipt: .*/out")
+        self.assertEqual({path.name for path in self.there(bureau).iterdir()}, {"filler"})
+        self.assertEqual(len([line for line in bureau.log.splitlines() if "No space left" in line]), 1, bureau.log)
 
 
 class RejectsTest(Files):
