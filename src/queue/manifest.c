@@ -48,6 +48,33 @@ bool queue_manifest_record(struct queue *queue, const struct queue_manifest_new 
 	return true;
 }
 
+bool queue_manifest_archived(struct queue *queue, int64_t manifest, struct queue_archived *ret_archived)
+{
+	sqlite3_stmt *statement = db_use(&queue->db, MANIFEST_ARCHIVED, "i", manifest);
+	struct queue_archived archived = { 0 };
+
+	if (db_row(&queue->db, statement)) {
+		archived.manifest = manifest;
+		snprintf(archived.source, sizeof(archived.source), "%s", db_text(statement, 0));
+		snprintf(archived.state, sizeof(archived.state), "%s", db_text(statement, 1));
+		if (sqlite3_column_type(statement, 2) != SQLITE_NULL)
+			archived.path = xstrndup(sqlite3_column_blob(statement, 2), (size_t)sqlite3_column_bytes(statement, 2));
+		sqlite3_reset(statement);
+	}
+	if (!db_healthy(&queue->db))
+		return false;
+	*ret_archived = archived;
+	return true;
+}
+
+bool queue_manifest_reload(struct queue *queue, int64_t manifest, int64_t wall_ms, int64_t *ret_manifest)
+{
+	if (db_change(&queue->db, db_use(&queue->db, MANIFEST_RELOAD, "ii", manifest, wall_ms)) != 1)
+		return queue_bug(queue, "manifest %lld cannot be loaded again: it is not archived", (long long)manifest);
+	*ret_manifest = sqlite3_last_insert_rowid(queue->db.handle);
+	return true;
+}
+
 bool queue_manifest_original_gone(struct queue *queue, int64_t manifest)
 {
 	return db_change(&queue->db, db_use(&queue->db, MANIFEST_ORIGINAL_GONE, "i", manifest)) >= 0;

@@ -116,6 +116,19 @@ bool queue_manifest_original_gone(struct queue *queue, int64_t manifest);
 bool queue_manifest_of_original(struct queue *queue, int source, const char *name, uint64_t inode, int64_t mtime_ns, int64_t bytes,
 				int64_t *ret_manifest);
 
+/* Where a manifest's copy is kept. */
+struct queue_archived {
+	int64_t manifest; /* 0: there is no such manifest */
+	char source[72];
+	char state[16];
+	char *path; /* below archive/; NULL: it is still in the spool. Freed by the caller. */
+};
+bool queue_manifest_archived(struct queue *queue, int64_t manifest, struct queue_archived *ret_archived);
+
+/* queue_manifest_reload records an archived manifest anew, to be loaded from spool/<ret_manifest> whatever was loaded with the same bytes.
+ */
+bool queue_manifest_reload(struct queue *queue, int64_t manifest, int64_t wall_ms, int64_t *ret_manifest);
+
 struct queue_loading {
 	int64_t manifest; /* 0: none */
 	char source[72];

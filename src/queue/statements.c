@@ -41,6 +41,12 @@ const char *const statement_sql[STATEMENT_N] = {
 		"INSERT INTO manifest (source_no, name, shown_name, sha256, bytes, state, reason, duplicate_of, received_at, settled_at,"
 		" device, inode, mtime_ns, receipt_at)"
 		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+	[MANIFEST_ARCHIVED] = "SELECT s.name, m.state, m.archived FROM manifest m JOIN source s ON s.source_no = m.source_no"
+			      " WHERE m.manifest_id = ?1",
+	[MANIFEST_RELOAD] =
+		"INSERT INTO manifest (source_no, name, shown_name, sha256, bytes, state, reason, received_at, original, device, inode, mtime_ns)"
+		" SELECT source_no, name, shown_name, sha256, bytes, 'loading', 'reload of manifest ' || manifest_id, ?2, 0, device, inode, mtime_ns"
+		" FROM manifest WHERE manifest_id = ?1 AND archived IS NOT NULL",
 	[MANIFEST_ORIGINAL_GONE] = "UPDATE manifest SET original = 0 WHERE manifest_id = ?1",
 	[MANIFEST_OF_ORIGINAL] = "SELECT manifest_id FROM manifest"
 				 " WHERE source_no = ?1 AND original = 1 AND name = ?2 AND inode = ?3 AND mtime_ns = ?4 AND bytes = ?5",

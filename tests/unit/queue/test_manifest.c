@@ -313,6 +313,41 @@ static void a_manifest_of_which_most_rows_repeat_accepted_cards_with_another_req
 	}
 }
 
+static void an_archived_manifest_is_loaded_again_as_a_new_one_whatever_its_bytes(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_archived archived;
+	struct queue_loading loading;
+	struct error err = { 0 };
+	int64_t again = 0;
+
+	load(f, "a b");
+	assert_true(queue_manifest_archived(f->queue, 1, &archived));
+	assert_int_equal(archived.manifest, 1);
+	assert_null(archived.path);
+	assert_false(queue_manifest_reload(f->queue, 1, f->wall, &again));
+	assert_false(queue_commit(f->queue, &err));
+	assert_int_equal(err.code, ERROR_INTERNAL);
+	assert_true(queue_errand_archived(f->queue, 1, "2026/11/22/1-a.csv"));
+	commit(f);
+	assert_true(queue_manifest_archived(f->queue, 1, &archived));
+	assert_string_equal(archived.source, "lyon");
+	assert_string_equal(archived.state, "released");
+	assert_string_equal(archived.path, "2026/11/22/1-a.csv");
+	free(archived.path);
+	assert_true(queue_manifest_reload(f->queue, 1, f->wall, &again));
+	assert_int_equal(again, 2);
+	commit(f);
+	assert_true(queue_manifest_loading(f->queue, &loading));
+	assert_int_equal(loading.manifest, 2);
+	assert_string_equal(loading.source, "lyon");
+	assert_string_equal(fixture_text(f, "SELECT reason FROM manifest_status WHERE manifest_id = 2"), "reload of manifest 1");
+	/* It has no original that would be taken for its own. */
+	assert_int_equal(fixture_number(f, "SELECT original FROM manifest WHERE manifest_id = 2"), 0);
+	assert_true(queue_manifest_archived(f->queue, 3, &archived));
+	assert_int_equal(archived.manifest, 0);
+}
+
 static void steps_of_a_manifest_that_is_not_loading_spoil_the_turn(void **state)
 {
 	struct fixture *f = *state;
@@ -370,6 +405,7 @@ int main(void)
 		T(a_condemned_manifest_without_rows_is_rejected_at_once),
 		T(a_refused_row_stands_for_its_event_again_when_the_row_that_took_its_place_is_rejected_whole),
 		cmocka_unit_test(a_manifest_of_which_most_rows_repeat_accepted_cards_with_another_request_is_paused),
+		T(an_archived_manifest_is_loaded_again_as_a_new_one_whatever_its_bytes),
 		T(steps_of_a_manifest_that_is_not_loading_spoil_the_turn),
 		T(rows_of_a_manifest_that_is_not_there_spoil_the_turn),
 	};
