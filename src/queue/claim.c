@@ -130,7 +130,7 @@ static bool claim_from(struct queue *queue, struct lane *lane, size_t most, int6
 	return true;
 }
 
-static bool has_something(const struct lane *lane, int endpoint, int64_t now_ms)
+bool queue_lane_has_something(const struct lane *lane, int endpoint, int64_t now_ms)
 {
 	return lane->endpoint == endpoint && !lane->paused && (lane->next_row <= lane->last_row || lane->next_due <= now_ms);
 }
@@ -145,7 +145,7 @@ bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms,
 		struct lane *lane = &queue->lanes[e->turn++ % queue->n_lanes];
 		size_t share = most - n < QUANTUM ? most - n : QUANTUM, got = 0;
 
-		if (!has_something(lane, endpoint, now_ms)) {
+		if (!queue_lane_has_something(lane, endpoint, now_ms)) {
 			without++;
 			continue;
 		}

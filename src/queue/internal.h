@@ -1,6 +1,6 @@
 /*
- * internal: what queue.c, manifest.c, errand.c, load.c and claim.c share of the running queue. Nobody outside queue/ includes it.
- * Everything here but the handle can be rebuilt from the database, and is after a commit that failed.
+ * internal: what queue.c, manifest.c, errand.c, load.c, claim.c and figures.c share of the running queue. Nobody outside queue/ includes
+ * it. Everything here but the handle can be rebuilt from the database, and is after a commit that failed.
  */
 #pragma once
 
@@ -60,6 +60,8 @@ struct queue {
 	struct tally *tallies;
 	size_t n_tallies, room_for_tallies;
 	int settled; /* in this turn */
+	int64_t commits;
+	sqlite3_stmt *figures; /* NULL: nobody has asked for figures yet */
 	struct lane *lanes;
 	size_t n_lanes, room_for_lanes;
 
@@ -106,6 +108,9 @@ struct lane *queue_lane(struct queue *queue, int64_t manifest, int64_t issuer);
 /* queue_lane_due is told that a row of the lane may go at due_ms; queue_lane_look_again asks the database when the next one may. */
 void queue_lane_due(struct queue *queue, int64_t manifest, int64_t issuer, int64_t due_ms);
 bool queue_lane_look_again(struct queue *queue, struct lane *lane);
+
+/* queue_lane_has_something tells whether claiming would look at the lane now. */
+bool queue_lane_has_something(const struct lane *lane, int endpoint, int64_t now_ms);
 
 /* queue_let_next_go is told that a row no longer holds back the next one of its card. */
 bool queue_let_next_go(struct queue *queue, int64_t row, int64_t now_ms);

@@ -145,6 +145,7 @@ void queue_close(struct queue *queue)
 {
 	if (!queue)
 		return;
+	sqlite3_finalize(queue->figures);
 	db_close(&queue->db);
 	free(queue->tallies);
 	free(queue->lanes);
@@ -225,6 +226,7 @@ bool queue_commit(struct queue *queue, struct error *err)
 	(void)(queue_store_counts(queue) && queue_lanes_store(queue) && settle(queue) && store_endpoints(queue));
 	committed = db_commit(&queue->db, err);
 	if (committed) {
+		queue->commits++;
 		queue->loading_first = 0;
 		return true;
 	}

@@ -84,6 +84,7 @@ const char *const statement_sql[STATEMENT_N] = {
 	[MANIFEST_SETTLE] = "UPDATE manifest SET state = 'settled', settled_at = ?2, receipt_at = ?2"
 			    " WHERE manifest_id = ?1 AND state = 'released' AND queued + sending + in_doubt + held = 0",
 	[MANIFEST_PAUSE] = "UPDATE manifest SET paused = ?2, reason = ?3 WHERE manifest_id = ?1 AND paused = ''",
+	[MANIFEST_RELEASED_AT] = "SELECT coalesce(released_at, received_at) FROM manifest WHERE manifest_id = ?1",
 
 	[ERRAND_ARCHIVE] = "SELECT " ERRAND_COLUMNS " WHERE m.archived IS NULL AND m.manifest_id > ?1 AND m.state <> 'loading'"
 			   " ORDER BY m.manifest_id LIMIT 1",
@@ -160,3 +161,45 @@ const char *const statement_sql[STATEMENT_N] = {
 		   " coalesce(sum(state = 'loading'), 0), coalesce(sum(state = 'released'), 0),"
 		   " coalesce(sum(state = 'rejected'), 0) FROM manifest",
 };
+
+/* All that is summed up of a manifest. */
+#define COUNTED "queued, sending, accepted, refused, in_doubt, held, expired, cancelled, rejected, duplicate, skipped"
+#define COUNTED_NEW                                                                                                                        \
+	"new.queued, new.sending, new.accepted, new.refused, new.in_doubt, new.held, new.expired, new.cancelled,"                          \
+	" new.rejected, new.duplicate, new.skipped"
+
+#define FIGURES_ADD                                                                                                                          \
+	"INSERT INTO figures VALUES (new.source_no, new.state, 1, new.received_at, " COUNTED_NEW ")"                                         \
+	" ON CONFLICT DO UPDATE SET manifests = manifests + 1, last_at = max(last_at, excluded.last_at), queued = queued + excluded.queued," \
+	" sending = sending + excluded.sending, accepted = accepted + excluded.accepted, refused = refused + excluded.refused,"              \
+	" in_doubt = in_doubt + excluded.in_doubt, held = held + excluded.held, expired = expired + excluded.expired,"                       \
+	" cancelled = cancelled + excluded.cancelled, rejected = rejected + excluded.rejected, duplicate = duplicate + excluded.duplicate,"  \
+	" skipped = skipped + excluded.skipped;"
+
+#define FIGURES_TAKE                                                                                                                        \
+	"UPDATE figures SET manifests = manifests - 1, queued = queued - old.queued, sending = sending - old.sending,"                      \
+	" accepted = accepted - old.accepted, refused = refused - old.refused, in_doubt = in_doubt - old.in_doubt, held = held - old.held," \
+	" expired = expired - old.expired, cancelled = cancelled - old.cancelled, rejected = rejected - old.rejected,"                      \
+	" duplicate = duplicate - old.duplicate, skipped = skipped - old.skipped WHERE source_no = old.source_no AND state = old.state;"
+
+/*
+ * The sums live in the connection's temporary database, which is in memory and rolls back with the turn. Triggers keep them, so that no
+ * function that changes a manifest has to think of them.
+ */
+const char statement_figures_begin[] =
+	"BEGIN;"
+	"CREATE TEMP TABLE figures (source_no INTEGER, state TEXT, manifests INTEGER, last_at INTEGER, queued INTEGER, sending INTEGER,"
+	" accepted INTEGER, refused INTEGER, in_doubt INTEGER, held INTEGER, expired INTEGER, cancelled INTEGER, rejected INTEGER,"
+	" duplicate INTEGER, skipped INTEGER, PRIMARY KEY (source_no, state)) WITHOUT ROWID;"
+	"INSERT INTO figures SELECT source_no, state, count(*), max(received_at), sum(queued), sum(sending), sum(accepted), sum(refused),"
+	" sum(in_doubt), sum(held), sum(expired), sum(cancelled), sum(rejected), sum(duplicate), sum(skipped)"
+	" FROM main.manifest GROUP BY source_no, state;"
+	"CREATE TEMP TRIGGER figures_come AFTER INSERT ON main.manifest BEGIN " FIGURES_ADD " END;"
+	"CREATE TEMP TRIGGER figures_go AFTER DELETE ON main.manifest BEGIN " FIGURES_TAKE " END;"
+	"CREATE TEMP TRIGGER figures_change AFTER UPDATE OF source_no, state, received_at, " COUNTED " ON main.manifest BEGIN " FIGURES_TAKE
+	" " FIGURES_ADD " END;"
+	"COMMIT";
+
+const char statement_figures[] = "SELECT s.name, s.state, s.waiting_files, f.state, f.manifests, f.last_at, f.queued, f.sending,"
+				 " f.accepted, f.refused, f.in_doubt, f.held, f.expired, f.cancelled, f.rejected, f.duplicate, f.skipped"
+				 " FROM source s LEFT JOIN temp.figures f ON f.source_no = s.source_no ORDER BY s.name";

@@ -43,6 +43,7 @@ enum statement {
 	MANIFEST_TALLY,
 	MANIFEST_SETTLE,
 	MANIFEST_PAUSE,
+	MANIFEST_RELEASED_AT,
 	/* errands */
 	ERRAND_ARCHIVE,
 	ERRAND_REJECTS,
@@ -86,3 +87,7 @@ enum statement {
 };
 
 extern const char *const statement_sql[STATEMENT_N];
+
+/* The sums that figures.c keeps in memory, and the question that reads them. */
+extern const char statement_figures_begin[];
+extern const char statement_figures[];
