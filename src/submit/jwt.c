@@ -258,35 +258,52 @@ bool jwt_secret_is_private(const char *path, struct error *err)
 	return true;
 }
 
-static X509 *first_certificate(const char *path)
+/* The first certificate of a PEM file, or NULL. */
+static X509 *open_certificate(const char *path, int64_t *ret_expires_at, struct error *err)
 {
-	BIO *file = BIO_new_file(path, "r");
-	X509 *certificate = file ? PEM_read_bio_X509(file, NULL, NULL, "") : NULL;
+	X509 *certificate;
+	struct tm end;
+	BIO *file;
 
+	if (!is_regular_file(path, err))
+		return NULL;
+	ERR_clear_error();
+	file = BIO_new_file(path, "r");
+	certificate = file ? PEM_read_bio_X509(file, NULL, NULL, "") : NULL;
 	BIO_free(file);
+	if (!certificate) {
+		openssl_error(err, path, "holds no PEM certificate");
+		return NULL;
+	}
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) {
+		openssl_error(err, path, "its end of validity cannot be read");
+		X509_free(certificate);
+		return NULL;
+	}
+	*ret_expires_at = timegm(&end);
 	return certificate;
+}
+
+bool jwt_certificate_end(const char *path, int64_t *ret_expires_at, struct error *err)
+{
+	X509 *certificate = open_certificate(path, ret_expires_at, err);
+	bool good = certificate != NULL;
+
+	X509_free(certificate);
+	ERR_clear_error();
+	return good;
 }
 
 bool jwt_certificate_read(const char *certificate_path, const char *key_path, struct jwt_certificate *ret_certificate, struct error *err)
 {
 	EVP_PKEY *pkey = NULL;
-	X509 *certificate;
-	struct tm end;
-	bool good;
+	int64_t expires_at;
+	X509 *certificate = open_certificate(certificate_path, &expires_at, err);
+	bool good = certificate && load_private_key(key_path, &pkey, err);
 
-	if (!is_regular_file(certificate_path, err))
-		return false;
-	ERR_clear_error();
-	certificate = first_certificate(certificate_path);
-	if (!certificate)
-		return openssl_error(err, certificate_path, "holds no PEM certificate");
-	good = ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1;
-	if (!good)
-		openssl_error(err, certificate_path, "its end of validity cannot be read");
-	else if (load_private_key(key_path, &pkey, err))
-		*ret_certificate = (struct jwt_certificate){ .expires_at = timegm(&end),
-							     .matches_key = X509_check_private_key(certificate, pkey) == 1 };
-	good = good && pkey;
+	if (good)
+		*ret_certificate =
+			(struct jwt_certificate){ .expires_at = expires_at, .matches_key = X509_check_private_key(certificate, pkey) == 1 };
 	EVP_PKEY_free(pkey);
 	X509_free(certificate);
 	ERR_clear_error();

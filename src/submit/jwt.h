@@ -31,6 +31,9 @@ bool jwt_sign(const struct jwt_key *key, const struct jwt_claims *claims, struct
  */
 bool jwt_secret_is_private(const char *path, struct error *err);
 
+/* jwt_certificate_end gives when the first certificate of a PEM file expires, in seconds since 1970. */
+bool jwt_certificate_end(const char *path, int64_t *ret_expires_at, struct error *err);
+
 /* A certificate file and the key that should fit it. */
 struct jwt_certificate {
 	int64_t expires_at; /* seconds since 1970 */

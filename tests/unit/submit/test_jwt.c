@@ -402,6 +402,20 @@ static void a_certificate_tells_its_end_and_whether_the_key_is_its_own(void **st
 	assert_false(certificate.matches_key);
 }
 
+static void a_certificate_tells_its_end_without_its_key(void **state)
+{
+	int64_t end = 7;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_false(jwt_certificate_end(path_of("missing.crt"), &end, &err));
+	assert_false(jwt_certificate_end(path_of("p256.pem"), &end, &err));
+	assert_non_null(strstr(err.text, "p256.pem"));
+	assert_true(end == 7);
+	assert_true(jwt_certificate_end(path_of("p256.crt"), &end, &err));
+	assert_true(end == 1800000000);
+}
+
 static void a_certificate_or_key_that_cannot_be_read_is_named(void **state)
 {
 	static const struct {
@@ -437,6 +451,7 @@ int main(void)
 		cmocka_unit_test(a_pkcs11_uri_without_its_provider_is_refused),
 		cmocka_unit_test(a_key_may_be_preceded_by_its_curve),
 		cmocka_unit_test(a_secret_that_others_can_read_is_refused),
+		cmocka_unit_test(a_certificate_tells_its_end_without_its_key),
 		cmocka_unit_test(a_certificate_tells_its_end_and_whether_the_key_is_its_own),
 		cmocka_unit_test(a_certificate_or_key_that_cannot_be_read_is_named),
 	};
