@@ -61,6 +61,7 @@ static void token_ended(void *user, enum token_trouble trouble, const char *deta
 	enum pace_reason reason = e->pace.reason;
 
 	e->changed = true;
+	e->counts.tokens[trouble]++;
 	if (trouble != TOKEN_OK && pace_trouble(&e->pace, reasons[trouble], e->submit->now_ms, random_fraction()))
 		endpoint_changed(e, state, reason, detail);
 }
@@ -115,6 +116,8 @@ void endpoint_answered(void *user, const struct http_answer *answer)
 
 	f->verdict = track_judge(&facts, &policy);
 	f->http_status = answer->status;
+	e->counts.attempts[f->verdict.outcome]++;
+	histogram_count(&e->counts.latency, answer->took_ms);
 	event = (struct pace_event){
 		.health = f->verdict.health,
 		.card = card_number(&f->claim.request),

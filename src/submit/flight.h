@@ -46,6 +46,7 @@ struct endpoint {
 	int64_t accepted_ms;         /* steady time of the last 202, 0: none yet */
 	int64_t token_expires_at;    /* as stored */
 	bool changed;                /* what endpoint_status shows is to be stored */
+	struct submit_counts counts;
 };
 
 struct submit {

@@ -268,3 +268,16 @@ int64_t submit_next_ms(struct submit *s, int64_t now_ms)
 	}
 	return next;
 }
+
+struct submit_figures submit_figures(const struct submit *s, size_t endpoint)
+{
+	const struct endpoint *e = &s->endpoints[endpoint];
+
+	return (struct submit_figures){
+		.state = pace_state_name(e->pace.state),
+		.reason = pace_reason_name(e->pace.reason),
+		.concurrency = e->pace.level,
+		.in_flight = busy_flights(e),
+		.counts = &e->counts,
+	};
+}

@@ -6,9 +6,11 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "config/config.h"
 #include "queue/queue.h"
 #include "submit/http.h"
+#include "submit/token.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,3 +42,20 @@ bool submit_can_move(struct submit *submit, int64_t now_ms);
 
 /* submit_next_ms: when submit_gather has something to do by time alone (steady ms), or INT64_MAX. */
 int64_t submit_next_ms(struct submit *submit, int64_t now_ms);
+
+/* What an endpoint has done since the process started. */
+struct submit_counts {
+	int64_t attempts[TRACK_BACK + 1]; /* that ended, by enum track_outcome */
+	int64_t tokens[TOKEN_N_TROUBLES]; /* fetches that ended */
+	struct histogram latency;         /* of the attempts, from handing over to the end, whatever that was */
+};
+
+/* Where an endpoint stands, for monitoring. Strings are constants, counts are borrowed. */
+struct submit_figures {
+	const char *state, *reason; /* as in endpoint_status */
+	int concurrency, in_flight;
+	const struct submit_counts *counts;
+};
+
+/* submit_figures tells of the endpoint with this index in the configuration. */
+struct submit_figures submit_figures(const struct submit *submit, size_t endpoint);

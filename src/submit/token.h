@@ -21,6 +21,11 @@ enum token_trouble {
 	TOKEN_OUTAGE, /* everything else that is no usable token */
 };
 
+enum { TOKEN_N_TROUBLES = TOKEN_OUTAGE + 1 };
+
+/* token_trouble_name: "ok", or the pause reason that it leads to. */
+const char *token_trouble_name(enum token_trouble trouble);
+
 /* What a token answer says; pure. lifetime_ms: from expires_in (number or digits in a string; missing: 15 min; above 24 h: 24 h;
  * under 1 s or nothing of these: 60 s, and detail says so). */
 struct token_answer {

@@ -156,3 +156,16 @@ struct token_answer token_answer_read(const struct http_answer *http)
 	}
 	return answer;
 }
+
+const char *token_trouble_name(enum token_trouble trouble)
+{
+	static const char *const names[TOKEN_N_TROUBLES] = {
+		[TOKEN_OK] = "ok",
+		[TOKEN_CREDENTIALS] = "credentials",
+		[TOKEN_REDIRECT] = "redirect",
+		[TOKEN_CERTIFICATE] = "certificate",
+		[TOKEN_OUTAGE] = "outage",
+	};
+
+	return (int)trouble < (int)TOKEN_N_TROUBLES ? names[trouble] : "?";
+}
