@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/lock.h"
+#include "cli/monitor.h"
 #include "cli/progress.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
@@ -32,6 +33,7 @@ struct daemon {
 	struct intake *intake;
 	struct desk *desk;
 	struct progress *progress;
+	struct monitor *monitor; /* NULL: no metrics_file */
 	sd_event *event;
 	int64_t now_ms, wall_ms;
 	bool until_idle;
@@ -200,6 +202,7 @@ bool daemon_new(const struct config *config, bool until_idle, struct daemon **re
 		return false;
 	}
 	d->desk = desk_new(config, d->queue);
+	d->monitor = monitor_new(config, d->queue, d->submit);
 	if (!progress_new(d->queue, until_idle, &d->progress, err) || !watch_events(d, err)) {
 		daemon_free(d);
 		return false;
@@ -213,6 +216,7 @@ void daemon_free(struct daemon *d)
 	if (!d)
 		return;
 	sd_event_unref(d->event);
+	monitor_free(d->monitor);
 	progress_free(d->progress);
 	desk_free(d->desk);
 	intake_free(d->intake);
@@ -278,6 +282,7 @@ static void turn(struct daemon *d)
 			desk_look(d->desk);
 	}
 	progress_show(d->progress, d->now_ms, submit_in_flight(d->submit));
+	monitor_work(d->monitor, d->now_ms, d->failed_commits);
 }
 
 static bool is_idle(struct daemon *d)
@@ -310,7 +315,7 @@ static uint64_t wait_us(struct daemon *d)
 	}
 	if (d->stopping && d->now_ms >= d->commit_at_ms && submit_unwritten(d->submit) > 0)
 		return 0;
-	next = earlier(next, progress_next_ms(d->progress));
+	next = earlier(earlier(next, progress_next_ms(d->progress)), monitor_next_ms(d->monitor));
 	wait = next == INT64_MAX ? INT64_MAX : next - clock_steady_ms();
 	if (http >= 0)
 		wait = earlier(wait, http);
@@ -325,6 +330,7 @@ static int finish(struct daemon *d)
 
 	if (in_flight)
 		log_write(LOG_WARNING, "stopped with %zu requests in flight: their rows will be in_doubt", in_flight);
+	monitor_end(d->monitor, d->now_ms, d->failed_commits);
 	progress_end(d->progress);
 	return d->until_idle && !d->stopping ? progress_status(d->progress) : 0;
 }
