@@ -19,7 +19,7 @@ static const struct cli_command run_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&run_command, &cli_check, &cli_explain, &cli_status, &cli_manifests, &cli_list, &cli_show, &cli_card,
+	&run_command, &cli_check, &cli_explain, &cli_status, &cli_manifests, &cli_list, &cli_show, &cli_card, &cli_reload,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -1,22 +1,21 @@
 #include "cli/daemon.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "cli/lock.h"
 #include "cli/monitor.h"
 #include "cli/progress.h"
+#include "cli/store.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
 #include "report/desk.h"
 #include "submit/http.h"
 #include "submit/submit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -26,8 +25,8 @@ enum { MOST_EVENTS = 64, COMMIT_AGAIN_MS = 1000 };
 
 struct daemon {
 	const struct config *config;
-	int lock;
-	struct queue *queue;
+	struct store store;
+	struct queue *queue; /* the store's */
 	struct http *http;
 	struct submit *submit;
 	struct intake *intake;
@@ -42,75 +41,6 @@ struct daemon {
 	int64_t commit_at_ms; /* after a failed commit: not before */
 	int64_t failed_commits;
 };
-
-/* Copies in the spool whose manifest was never recorded: the crash came first. Their originals are in the drop directory. */
-static bool clear_spool(const struct config *config, struct queue *queue, struct error *err)
-{
-	scoped_free char *path = file_join(config->state_dir, "spool");
-	DIR *directory = opendir(path);
-	const struct dirent *entry;
-	int64_t next, number;
-
-	if (!directory)
-		return error_errno(err, errno, "%s", path);
-	if (!queue_manifest_next(queue, &next)) {
-		closedir(directory);
-		return queue_commit(queue, err);
-	}
-	while ((entry = readdir(directory))) {
-		if (text_to_int64(entry->d_name, &number) && number >= next && unlinkat(dirfd(directory), entry->d_name, 0) < 0)
-			log_write(LOG_WARNING, "%s/%s cannot be removed: %s", path, entry->d_name, strerror(errno));
-	}
-	closedir(directory);
-	return true;
-}
-
-static bool make_state(const struct config *config, struct error *err)
-{
-	static const char *const folders[] = { "spool", "archive" };
-
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		scoped_free char *path = file_join(config->state_dir, folders[i]);
-
-		if (!file_make_directories(path, 0750, err))
-			return false;
-	}
-	return true;
-}
-
-static bool bind_queue(const struct config *config, struct queue *queue, struct error *err)
-{
-	for (size_t i = 0; i < config->n_endpoints; i++) {
-		const struct config_endpoint *e = &config->endpoints[i];
-
-		(void)queue_bind_endpoint(queue, (int)i, e->name, e->resend_unknown);
-		for (size_t k = 0; k < e->n_issuers; k++)
-			(void)queue_bind_issuer(queue, e->issuers[k], (int)i);
-	}
-	for (size_t i = 0; i < config->n_sources; i++)
-		(void)queue_bind_source(queue, (int)i, config->sources[i].name, config->sources[i].drop);
-	/* What failed above has spoiled the turn, and the commit tells. */
-	return queue_commit(queue, err);
-}
-
-static bool open_queue(struct daemon *d, bool *ret_after_crash, struct error *err)
-{
-	scoped_free char *path = file_join(d->config->state_dir, "queue.db");
-	int64_t rows = 0;
-
-	if (!queue_open(path, &d->queue, err) || !bind_queue(d->config, d->queue, err))
-		return false;
-	(void)queue_recover(d->queue, d->now_ms, d->wall_ms, &rows);
-	if (!queue_commit(d->queue, err) || !clear_spool(d->config, d->queue, err))
-		return false;
-	if (rows)
-		log_write(LOG_WARNING,
-			  "%" PRId64
-			  " rows were being sent when the last process ended: whether D1 has them is not known (list --state in_doubt)",
-			  rows);
-	*ret_after_crash = rows > 0;
-	return true;
-}
 
 static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
 {
@@ -188,15 +118,23 @@ static bool watch_events(struct daemon *d, struct error *err)
 bool daemon_new(const struct config *config, bool until_idle, struct daemon **ret_daemon, struct error *err)
 {
 	struct daemon *d = xcalloc(1, sizeof(*d));
-	bool after_crash;
+	int64_t in_doubt = 0;
 
 	d->config = config;
 	d->until_idle = until_idle;
-	d->lock = -1;
 	d->now_ms = clock_steady_ms();
 	d->wall_ms = clock_wall_ms();
-	if (!make_state(config, err) || !lock_take(config->state_dir, &d->lock, err) || !open_queue(d, &after_crash, err) ||
-	    !http_new(&d->http, err) || !submit_new(config, d->queue, d->http, after_crash, &d->submit, err) ||
+	if (!store_open(config, d->now_ms, d->wall_ms, &d->store, &in_doubt, err)) {
+		daemon_free(d);
+		return false;
+	}
+	d->queue = d->store.queue;
+	if (in_doubt)
+		log_write(LOG_WARNING,
+			  "%" PRId64
+			  " rows were being sent when the last process ended: whether D1 has them is not known (list --state in_doubt)",
+			  in_doubt);
+	if (!http_new(&d->http, err) || !submit_new(config, d->queue, d->http, in_doubt > 0, &d->submit, err) ||
 	    !intake_new(config, d->queue, &d->intake, err)) {
 		daemon_free(d);
 		return false;
@@ -224,9 +162,7 @@ void daemon_free(struct daemon *d)
 		http_abort_all(d->http);
 	submit_free(d->submit);
 	http_free(d->http);
-	queue_close(d->queue);
-	if (d->lock >= 0)
-		close(d->lock);
+	store_close(&d->store);
 	free(d);
 }
 

@@ -375,6 +375,14 @@ void queue_endpoint_open(struct queue *queue, int endpoint, bool open, int64_t n
 	}
 }
 
+bool queue_action_log(struct queue *queue, const struct queue_action *action)
+{
+	struct db *db = &queue->db;
+
+	return db_change(db, db_use(db, ACTION_LOG, "itittit", action->wall_ms, action->user, action->uid, action->action, action->selector,
+				    action->rows, action->reason)) == 1;
+}
+
 bool queue_counts(struct queue *queue, struct queue_counts *ret_counts)
 {
 	sqlite3_stmt *statement = db_use(&queue->db, COUNTS, "");

@@ -194,6 +194,16 @@ bool queue_receipt_rows(struct queue *queue, int64_t manifest, int64_t after, in
 			int64_t *ret_last);
 bool queue_reject_rows(struct queue *queue, int64_t manifest, int64_t after, int most, queue_row_seen *seen, void *user, int64_t *ret_last);
 
+/* Who changed what, for the view operator_action_log; nothing in the program changes or removes a line of it. */
+struct queue_action {
+	const char *user;
+	int64_t uid;
+	const char *action, *selector, *reason; /* reason: "" where none was given */
+	int64_t rows;
+	int64_t wall_ms;
+};
+bool queue_action_log(struct queue *queue, const struct queue_action *action);
+
 /* --- rows --- */
 
 /* One row as read from a manifest. state: ROW_QUEUED, ROW_REJECTED (column and reason set) or ROW_SKIPPED. Unknown strings NULL, unknown

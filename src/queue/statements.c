@@ -155,6 +155,7 @@ const char *const statement_sql[STATEMENT_N] = {
 		"SELECT r.row_id, r.manifest_id, e.endpoint_no, r.attempts FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
 		" LEFT JOIN endpoint e ON e.endpoint_no = i.endpoint_no WHERE r.state = 1 AND r.row_id > ?1 ORDER BY r.row_id LIMIT 1",
 	[RECOVER] = "UPDATE row SET state = ?2, outcome = ?3, detail = 'crash', finished_at = ?4, due = ?5 WHERE row_id = ?1 AND state = 1",
+	[ACTION_LOG] = "INSERT INTO operator_action (at, user, uid, action, selector, rows, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[COUNTS] = "SELECT coalesce(sum(rows), 0), coalesce(sum(queued), 0), coalesce(sum(sending), 0), coalesce(sum(accepted), 0),"
 		   " coalesce(sum(refused), 0), coalesce(sum(in_doubt), 0), coalesce(sum(held), 0), coalesce(sum(expired), 0),"
 		   " coalesce(sum(cancelled), 0), coalesce(sum(rejected), 0), coalesce(sum(duplicate), 0), coalesce(sum(skipped), 0),"

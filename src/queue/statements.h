@@ -82,6 +82,7 @@ enum statement {
 	UNBLOCK,
 	SENDING_ROWS,
 	RECOVER,
+	ACTION_LOG,
 	COUNTS,
 	STATEMENT_N,
 };

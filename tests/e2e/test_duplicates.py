@@ -105,6 +105,44 @@ class ChangedMappingTest(Scene):
                 self.assertEqual(bureau.manifest("tuesday.csv")["accepted"], known + new)
 
 
+class ReloadTest(Scene):
+    def test_an_archived_manifest_is_loaded_again_with_todays_configuration(self) -> None:
+        bureau = self.scene()
+        wrong = {"column": "STATUS", "map": {"PRODUCED": "PRODUCTION"}}
+        good = bureau.config["sources"][0]["fields"]["trackingType"]
+        bureau.config["sources"][0]["fields"]["trackingType"] = wrong
+        bureau.write_config()
+        bureau.drop("a.csv", Manifest([Row("c1", "PRODUCTION"), Row("c2"), Row("c3", "RETURN")]))
+        self.assertEqual(bureau.until_idle(), 65)
+        self.assertEqual(bureau.states(), {"accepted": 1, "rejected": 2})
+        bureau.config["sources"][0]["fields"]["trackingType"] = good
+        bureau.write_config()
+        done = bureau.cli("reload", "1", "--reason", "status words")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("manifest 2", done.stdout)
+        self.assertEqual(bureau.until_idle(), 0)
+        again = bureau.manifests()[1]
+        self.assertEqual((again["name"], again["state"], again["reason"], again["accepted"], again["duplicate"]),
+                         ("a.csv", "settled", "reload of manifest 1", 2, 1))
+        self.assertEqual(len(self.api_of(bureau).requests), 3)
+        self.assertEqual({path.name for path in (bureau.state / "archive").rglob("*.csv")}, {"1-a.csv", "2-a.csv"})
+        self.assertEqual([(a["action"], a["selector"], a["reason"]) for a in bureau.actions()], [("reload", "1", "status words")])
+        self.sound(bureau)
+
+    def test_what_cannot_be_loaded_again_is_said(self) -> None:
+        bureau = self.scene()
+        bureau.drop("a.csv", Manifest([Row("c1")]))
+        self.assertEqual(bureau.until_idle(), 0)
+        for path in (bureau.state / "archive").rglob("1-a.csv"):
+            path.unlink()
+        for number, status, text in (("7", 66, "there is no manifest 7"), ("1", 66, "is gone (retention.archive)"), ("x", 64, "MANIFEST")):
+            done = bureau.cli("reload", number)
+            self.assertEqual(done.returncode, status)
+            self.assertIn(text, done.stderr)
+        self.assertEqual(len(bureau.manifests()), 1)
+        self.assertEqual(list((bureau.state / "spool").iterdir()), [])
+
+
 class CutTest(Scene):
     """A file that was cut off somewhere is not taken for a whole one where its source has a trailer."""
 
