@@ -40,8 +40,11 @@ void intake_free(struct intake *intake)
 		return;
 	/* What is copied but not recorded is given its name back; the next start finds it there. */
 	take_forget(&intake->take);
-	for (size_t i = 0; i < intake->config->n_sources; i++)
+	for (size_t i = 0; i < intake->config->n_sources; i++) {
+		source_tell_count(intake, (int)i, true);
 		watch_free(intake->sources[i].watch);
+		free(intake->sources[i].held_name);
+	}
 	load_free(intake->load);
 	close(intake->inotify);
 	free(intake->sources);
@@ -72,44 +75,6 @@ void intake_events(struct intake *intake, int64_t now_ms)
 	}
 }
 
-static void log_source(const struct source *source)
-{
-	const struct log_field fields[] = { { "source", source->config->name } };
-
-	if (source->state == WATCH_OPEN)
-		log_fields(LOG_NOTICE, fields, 1, "%s: watching %s", source->config->name, source->config->drop);
-	else
-		log_fields(LOG_WARNING, fields, 1, "%s: waiting for %s: %s", source->config->name, source->config->drop, source->reason);
-}
-
-static void look(struct intake *intake, size_t i)
-{
-	struct source *source = &intake->sources[i];
-	enum watch_state state;
-	const char *reason;
-	struct text complaint = { 0 };
-
-	if (watch_next_ms(source->watch) <= intake->now_ms)
-		watch_run(source->watch, intake->now_ms);
-	for (; watch_next_complaint(source->watch, &complaint); text_clear(&complaint))
-		log_write(LOG_WARNING, "%s", complaint.data);
-	text_free(&complaint);
-	state = watch_state(source->watch);
-	reason = watch_reason(source->watch);
-	if (!source->seen || state != source->state || strcmp(reason, source->reason) != 0) {
-		source->seen = true;
-		source->state = state;
-		snprintf(source->reason, sizeof(source->reason), "%s", reason);
-		source->stored = false;
-		log_source(source);
-	}
-	if (source->stored && source->waiting_files == watch_waiting_files(source->watch))
-		return;
-	source->waiting_files = watch_waiting_files(source->watch);
-	source->stored =
-		queue_source_store(intake->queue, (int)i, state == WATCH_OPEN ? "open" : "waiting", source->reason, source->waiting_files);
-}
-
 static bool has_space(struct intake *intake)
 {
 	struct statvfs fs;
@@ -118,7 +83,7 @@ static bool has_space(struct intake *intake)
 	if (intake->now_ms < intake->space_at)
 		return !intake->short_of_space;
 	intake->space_at = intake->now_ms + SPACE_MS;
-	if (statvfs(intake->config->state_dir, &fs) < 0)
+	if (statvfs(intake->config->state_dir, &fs) < 0 || fs.f_blocks == 0)
 		return !intake->short_of_space;
 	intake->short_of_space = fs.f_bavail < (uint64_t)intake->config->min_free_space / (fs.f_frsize ? fs.f_frsize : 1);
 	if (intake->short_of_space && !was_short)
@@ -137,7 +102,7 @@ static void find_next(struct intake *intake)
 		return;
 	for (size_t i = 0; i < n && intake->take.state == TAKE_NONE; i++) {
 		size_t index = (intake->turn + i) % n;
-		const char *found = watch_oldest(intake->sources[index].watch);
+		const char *found = source_next(intake, (int)index);
 
 		if (!found)
 			continue;
@@ -153,7 +118,7 @@ void intake_gather(struct intake *intake, int64_t now_ms, int64_t wall_ms, bool 
 	intake->now_ms = now_ms;
 	intake->wall_ms = wall_ms;
 	for (size_t i = 0; i < intake->config->n_sources; i++)
-		look(intake, i);
+		source_look(intake, (int)i);
 	if (take->state == TAKE_FINISHED && queue_manifest_original_gone(intake->queue, take->manifest))
 		take_forget(take);
 	if (!taking)
@@ -192,7 +157,7 @@ bool intake_busy(const struct intake *intake)
 	if (intake->short_of_space || intake->now_ms < intake->again_at)
 		return false;
 	for (size_t i = 0; i < intake->config->n_sources; i++) {
-		if (watch_oldest(intake->sources[i].watch))
+		if (source_next(intake, (int)i))
 			return true;
 	}
 	return false;
@@ -203,12 +168,11 @@ int64_t intake_next_ms(const struct intake *intake)
 	int64_t next = load_next_ms(intake->load);
 
 	for (size_t i = 0; i < intake->config->n_sources; i++) {
-		struct watch *watch = intake->sources[i].watch;
-		int64_t at = watch_next_ms(watch);
+		int64_t at = source_next_ms(intake, (int)i);
 
 		if (at < next)
 			next = at;
-		if (!watch_oldest(watch))
+		if (!source_next(intake, (int)i))
 			continue;
 		if (intake->short_of_space && intake->space_at < next)
 			next = intake->space_at;

@@ -1,11 +1,13 @@
 /*
- * intake_inside: what intake.c (the round over all sources) and take.c (the one file that is being taken) share. Included by these alone.
+ * intake_inside: what intake.c (the round over all sources), source.c (one source) and take.c (the one file that is being taken) share.
+ * Included by these alone.
  */
 #pragma once
 
 #include "intake/intake.h"
 #include "intake/load.h"
 #include "intake/spool.h"
+#include "intake/told.h"
 #include "intake/watch.h"
 
 enum take_state {
@@ -34,6 +36,11 @@ struct source {
 	int64_t waiting_files;
 	bool seen;   /* state and reason are those of a look at the directory, and were logged */
 	bool stored; /* and they are in the database */
+	struct told told;
+	/* Its oldest file cannot be taken now, for reasons that may pass; later ones wait behind it. */
+	int64_t again_at;     /* when it is tried again; in the past: nothing is held back */
+	enum spool_step held; /* why it was held last and nothing was taken since: SPOOL_FULL, SPOOL_STUCK; SPOOL_MORE: no */
+	char *held_name;      /* for which file that was said */
 };
 
 struct intake {
@@ -49,6 +56,23 @@ struct intake {
 	bool short_of_space, said_failed;
 	int landed; /* duplicates */
 };
+
+/* source_look runs the watch where it is due, logs and stores what has changed. */
+void source_look(struct intake *intake, int source);
+
+/* source_say writes one line about a file or name of the source, or counts it where there were too many. */
+void source_say(struct intake *intake, int source, int priority, const char *line);
+
+/* source_tell_count writes how many lines were counted and not written, where that is due, or (ending) where there are any. */
+void source_tell_count(struct intake *intake, int source, bool ending);
+
+/* source_hold makes the source wait, with its oldest file that cannot be taken now; source_goes_on is told that one was copied. */
+void source_hold(struct intake *intake, int source, enum spool_step step, const char *name, const struct error *err);
+void source_goes_on(struct intake *intake, int source);
+
+/* source_next gives the name to take next, or NULL; source_next_ms when there is something to do for it by time alone (steady ms). */
+const char *source_next(const struct intake *intake, int source);
+int64_t source_next_ms(const struct intake *intake, int source);
 
 /* take_begin takes the file that a source's watch found; take.state tells whether it could be. */
 void take_begin(struct intake *intake, int source, const char *found);

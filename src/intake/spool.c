@@ -1,75 +1,12 @@
 #include "intake/spool.h"
 
-#include "base/file.h"
+#include "intake/spool_inside.h"
+#include "intake/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/fs.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-
-enum { CHUNK = 128 * 1024 };
-
-struct spool {
-	char *name, *taken_name, *copy_path;
-	int directory, original, copy;
-	bool taken;            /* it bears taken_name in the directory */
-	bool cloned;           /* the copy shares the original's blocks and only needs to be hashed */
-	struct stat reference; /* of the original, after it was renamed: a rename changes the ctime */
-	EVP_MD_CTX *digest;
-	char *buffer;
-	struct spool_file file;
-};
-
-/*
- * What speaks of this one file is its fault and lasts until it changes. Everything else (a full disk, a file system that is read-only for a
- * while, a network share that hangs) may pass by itself.
- */
-static enum spool_step step_of(int errnum)
-{
-	switch (errnum) {
-	case EACCES:
-	case EPERM:
-	case EEXIST:
-	case ENOENT:
-	case ENOTDIR:
-	case EISDIR:
-	case ELOOP:
-	case ENXIO:
-	case ENODEV:
-	case EXDEV:
-	case ENAMETOOLONG: return SPOOL_UNFIT;
-	default: return SPOOL_FAILED;
-	}
-}
-
-static enum spool_step with_errno(const struct spool *spool, enum spool_step step, int errnum, const char *what, struct error *err)
-{
-	scoped_text struct text name = { 0 };
-
-	text_escape(&name, spool->name, strlen(spool->name));
-	error_errno(err, errnum, "%s %s", name.data, what);
-	return step;
-}
-
-static enum spool_step because(const struct spool *spool, enum spool_step step, const char *what, struct error *err)
-{
-	scoped_text struct text name = { 0 };
-
-	text_escape(&name, spool->name, strlen(spool->name));
-	error_set(err, ERROR_DATA, "%s %s", name.data, what);
-	return step;
-}
-
-static bool same_inode(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
 
 static bool same_time(struct timespec a, struct timespec b)
 {
@@ -81,27 +18,11 @@ static bool same_content(const struct stat *a, const struct stat *b)
 	return a->st_size == b->st_size && same_time(a->st_mtim, b->st_mtim);
 }
 
-static int rename_to_free_name(int directory, const char *from, const char *to)
-{
-	struct stat st;
-
-	if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-		return -1;
-	/* NFS and some others have no such flag; the gap between looking and renaming remains there. */
-	if (fstatat(directory, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		errno = EEXIST;
-		return -1;
-	}
-	return errno == ENOENT ? renameat(directory, from, directory, to) : -1;
-}
-
 static void give_name_back(struct spool *spool)
 {
 	/* Where a new file has that name by now, the old one stays a left-over. */
 	if (spool->taken)
-		rename_to_free_name(spool->directory, spool->taken_name, spool->name);
+		spool_rename(spool, spool->taken_name, spool->name);
 	spool->taken = false;
 }
 
@@ -127,97 +48,12 @@ static void release(struct spool *spool)
 	free(spool);
 }
 
-static enum spool_step open_original(struct spool *spool, const char *directory, bool left_over, struct error *err)
+bool spool_hash_begin(struct spool *spool, struct error *err)
 {
-	struct stat st;
-
-	spool->directory = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (spool->directory < 0)
-		return with_errno(spool, step_of(errno), errno, "cannot be taken, its directory cannot be opened", err);
-	/* Non-blocking, because somebody may have put a pipe in its place since it was looked at. */
-	spool->original = openat(spool->directory, left_over ? spool->taken_name : spool->name,
-				 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (spool->original < 0 && errno == ELOOP)
-		return because(spool, SPOOL_UNFIT, "is a link, not a file", err);
-	if (spool->original < 0)
-		return with_errno(spool, step_of(errno), errno, "cannot be opened", err);
-	if (fstat(spool->original, &st) < 0)
-		return with_errno(spool, SPOOL_FAILED, errno, "cannot be looked at", err);
-	if (!S_ISREG(st.st_mode))
-		return because(spool, SPOOL_UNFIT, "is not a file", err);
-	/* A left-over may be what another daemon, or this one, is taking at this moment. A new file's writer may hold a lock: no matter. */
-	if (flock(spool->original, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK && left_over)
-		return because(spool, SPOOL_UNFIT, "is already being taken", err);
-	return SPOOL_MORE;
-}
-
-static enum spool_step take_name(struct spool *spool, bool left_over, struct error *err)
-{
-	struct stat st;
-
-	if (!left_over && rename_to_free_name(spool->directory, spool->name, spool->taken_name) < 0) {
-		if (errno == EEXIST)
-			return because(spool, SPOOL_UNFIT, "cannot be taken, an earlier file is still there under its .trackbridge- name",
-				       err);
-		return with_errno(spool, step_of(errno), errno, "cannot be renamed in its directory", err);
-	}
-	spool->taken = true;
-	if (fstatat(spool->directory, spool->taken_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return with_errno(spool, step_of(errno), errno, "was renamed and then cannot be looked at", err);
-	if (fstat(spool->original, &spool->reference) < 0)
-		return with_errno(spool, SPOOL_FAILED, errno, "cannot be looked at", err);
-	if (!same_inode(&st, &spool->reference))
-		return because(spool, SPOOL_UNFIT, "was replaced while it was being taken", err);
-	return SPOOL_MORE;
-}
-
-static enum spool_step begin(struct spool *spool, const char *directory, bool left_over, struct error *err)
-{
-	enum spool_step step = open_original(spool, directory, left_over, err);
-
-	if (step != SPOOL_MORE)
-		return step;
-	/* Before the rename: a full disk on our side then leaves no trace in the directory. */
-	spool->copy = open(spool->copy_path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
-	if (spool->copy < 0)
-		return with_errno(spool, SPOOL_FAILED, errno, "cannot be copied into the spool", err);
-	step = take_name(spool, left_over, err);
-	if (step != SPOOL_MORE)
-		return step;
-	if (EVP_DigestInit_ex(spool->digest, EVP_sha256(), NULL) != 1) {
-		error_set(err, ERROR_INTERNAL, "OpenSSL has no SHA-256");
-		return SPOOL_FAILED;
-	}
-	spool->cloned = ioctl(spool->copy, FICLONE, spool->original) == 0;
-	return SPOOL_MORE;
-}
-
-bool spool_start(const char *directory, const char *name, const char *taken_name, bool left_over, const char *copy,
-		 struct spool **ret_spool, enum spool_step *ret_step, struct error *err)
-{
-	struct spool *spool = xcalloc(1, sizeof(*spool));
-
-	*spool = (struct spool){
-		.name = xstrdup(name),
-		.taken_name = xstrdup(taken_name),
-		.copy_path = xstrdup(copy),
-		.directory = -1,
-		.original = -1,
-		.copy = -1,
-		.digest = EVP_MD_CTX_new(),
-		.buffer = xmalloc(CHUNK),
-	};
+	spool->digest = EVP_MD_CTX_new();
 	if (!spool->digest)
 		abort();
-	*ret_step = begin(spool, directory, left_over, err);
-	if (*ret_step != SPOOL_MORE) {
-		/* A left-over stays what it is: it was not taken by us, and perhaps is being taken by somebody else. */
-		spool->taken = spool->taken && !left_over;
-		spool_drop(spool);
-		return false;
-	}
-	*ret_spool = spool;
-	return true;
+	return EVP_DigestInit_ex(spool->digest, EVP_sha256(), NULL) == 1 || error_set(err, ERROR_INTERNAL, "OpenSSL has no SHA-256");
 }
 
 static bool sync_copy(const struct spool *spool, struct error *err)
@@ -234,11 +70,14 @@ static enum spool_step last_byte_read(struct spool *spool, struct error *err)
 {
 	struct stat now;
 
+	/* Asked first: a writer that is gone by then has left its time. */
+	if (spool->mode != SPOOL_KEEP && writer_is_there(spool->original))
+		return spool_because(spool, SPOOL_CHANGED, err, "was opened for writing while it was copied");
 	if (fstat(spool->original, &now) < 0)
-		return with_errno(spool, SPOOL_FAILED, errno, "cannot be looked at", err);
+		return spool_with_errno(spool, SPOOL_STUCK, errno, "cannot be looked at", err);
 	if (!same_content(&now, &spool->reference) || !same_time(now.st_ctim, spool->reference.st_ctim) ||
 	    spool->file.bytes != (int64_t)now.st_size)
-		return because(spool, SPOOL_CHANGED, "changed while it was copied", err);
+		return spool_because(spool, SPOOL_CHANGED, err, "changed while it was copied");
 	if (EVP_DigestFinal_ex(spool->digest, spool->file.sha256, NULL) != 1) {
 		error_set(err, ERROR_INTERNAL, "OpenSSL cannot compute SHA-256");
 		return SPOOL_FAILED;
@@ -252,13 +91,27 @@ static enum spool_step last_byte_read(struct spool *spool, struct error *err)
 	return SPOOL_COPIED;
 }
 
+static enum spool_step cannot_read(const struct spool *spool, int errnum, struct error *err)
+{
+	if (errnum == EINTR)
+		return SPOOL_MORE;
+	return spool_with_errno(spool, spool->cloned ? SPOOL_FAILED : SPOOL_STUCK, errnum, "cannot be read", err);
+}
+
+static enum spool_step cannot_write(const struct spool *spool, int errnum, struct error *err)
+{
+	bool full = errnum == ENOSPC || errnum == EDQUOT;
+
+	return spool_with_errno(spool, full ? SPOOL_FULL : SPOOL_FAILED, errnum, "cannot be copied into the spool", err);
+}
+
 static enum spool_step copy_chunk(struct spool *spool, struct error *err)
 {
 	/* What is hashed must be what is kept: of a clone that is the clone, whatever happens to the original. */
-	ssize_t got = pread(spool->cloned ? spool->copy : spool->original, spool->buffer, CHUNK, spool->file.bytes);
+	ssize_t got = pread(spool->cloned ? spool->copy : spool->original, spool->buffer, SPOOL_CHUNK, spool->file.bytes);
 
 	if (got < 0)
-		return errno == EINTR ? SPOOL_MORE : with_errno(spool, SPOOL_FAILED, errno, "cannot be read", err);
+		return cannot_read(spool, errno, err);
 	if (got == 0)
 		return last_byte_read(spool, err);
 	if (EVP_DigestUpdate(spool->digest, spool->buffer, (size_t)got) != 1) {
@@ -266,11 +119,11 @@ static enum spool_step copy_chunk(struct spool *spool, struct error *err)
 		return SPOOL_FAILED;
 	}
 	if (!spool->cloned && !file_write_all(spool->copy, spool->buffer, (size_t)got))
-		return with_errno(spool, SPOOL_FAILED, errno, "cannot be copied into the spool", err);
+		return cannot_write(spool, errno, err);
 	spool->file.bytes += got;
 	/* At once, or a file that grows as fast as it is read would fill the disk. */
 	if (spool->file.bytes > (int64_t)spool->reference.st_size)
-		return because(spool, SPOOL_CHANGED, "grew while it was copied", err);
+		return spool_because(spool, SPOOL_CHANGED, err, "grew while it was copied");
 	return SPOOL_MORE;
 }
 
@@ -281,6 +134,9 @@ enum spool_step spool_copy(struct spool *spool, struct error *err)
 
 	while (step == SPOOL_MORE && spool->file.bytes < begin_at + SPOOL_SLICE)
 		step = copy_chunk(spool, err);
+	/* Others write to that disk as well. */
+	if (step == SPOOL_MORE && !spool->cloned)
+		step = spool_has_room(spool, 0, err);
 	switch (step) {
 	case SPOOL_MORE:
 		/* The disk begins to write now, so that the fsync at the end does not stall the loop for the whole file. */
@@ -289,7 +145,10 @@ enum spool_step spool_copy(struct spool *spool, struct error *err)
 		break;
 	case SPOOL_COPIED: break;
 	case SPOOL_CHANGED:
+	case SPOOL_BUSY:
 	case SPOOL_UNFIT:
+	case SPOOL_FULL:
+	case SPOOL_STUCK:
 	case SPOOL_FAILED: give_name_back(spool); remove_copy(spool);
 	}
 	return step;
@@ -312,40 +171,37 @@ static void sync_directory(const struct spool *spool)
 		(void)fsync(directory);
 }
 
-static bool remove_original(struct spool *spool, struct error *err)
+/* Gives SPOOL_COPIED where it is gone, SPOOL_FAILED where it is still there as it was recorded. */
+static enum spool_step remove_original(struct spool *spool, struct error *err)
 {
 	struct stat st;
 
 	if (fstatat(spool->directory, spool->taken_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		if (errno == ENOENT)
-			return true;
-		with_errno(spool, SPOOL_FAILED, errno, "was loaded and then cannot be looked at", err);
-		return false;
+			return SPOOL_COPIED;
+		return spool_with_errno(spool, SPOOL_FAILED, errno, "was loaded and then cannot be looked at", err);
 	}
-	if (!same_inode(&st, &spool->reference)) {
-		because(spool, SPOOL_UNFIT, "was loaded; what has its .trackbridge- name now is another file and is left alone", err);
-		return false;
-	}
+	if (!spool_same_inode(&st, &spool->reference))
+		return spool_because(spool, SPOOL_UNFIT, err,
+				     "was loaded; what has its .trackbridge- name now is another file and is left alone");
 	if (!same_content(&st, &spool->reference)) {
 		give_name_back(spool);
-		because(spool, SPOOL_CHANGED, "was written to after it was loaded, and is loaded again", err);
-		return false;
+		return spool_because(spool, SPOOL_CHANGED, err, "was written to after it was loaded, and is loaded again");
 	}
 	/* Whoever swaps files between the look above and here loses what he put under our name. */
-	if (unlinkat(spool->directory, spool->taken_name, 0) < 0 && errno != ENOENT) {
-		with_errno(spool, SPOOL_FAILED, errno, "was loaded and then cannot be removed", err);
-		return false;
-	}
+	if (unlinkat(spool->directory, spool->taken_name, 0) < 0 && errno != ENOENT)
+		return spool_with_errno(spool, SPOOL_FAILED, errno, "was loaded and then cannot be removed", err);
 	sync_directory(spool);
-	return true;
+	return SPOOL_COPIED;
 }
 
-bool spool_finish(struct spool *spool, struct error *err)
+bool spool_finish(struct spool *spool, bool *ret_gone, struct error *err)
 {
-	bool removed = remove_original(spool, err);
+	enum spool_step step = spool->mode == SPOOL_KEEP ? SPOOL_COPIED : remove_original(spool, err);
 
+	*ret_gone = step != SPOOL_FAILED;
 	release(spool);
-	return removed;
+	return step == SPOOL_COPIED;
 }
 
 void spool_drop(struct spool *spool)

@@ -1,8 +1,8 @@
 /*
  * spool: takes one complete file out of a drop directory without trusting whoever owns that directory. The steps, each safe to be
- * interrupted at: rename to .trackbridge-NAME (O_NOFOLLOW, fstat, the same inode), copy into spool/ in slices with SHA-256 on the way,
- * check that it did not change meanwhile, sync. Recording it is the caller's; after that is durable, spool_finish removes the original.
- * Memory is bounded; no slice blocks for long.
+ * interrupted at: see that nobody of this machine is writing to it and that it fits, rename to .trackbridge-NAME (O_NOFOLLOW, fstat, the
+ * same inode), copy into spool/ in slices with SHA-256 on the way, check that it did not change meanwhile, sync. Recording it is the
+ * caller's; after that is durable, spool_finish removes the original. Memory is bounded; no slice blocks for long.
  */
 #pragma once
 
@@ -16,9 +16,28 @@ struct spool; /* one file being taken */
 enum spool_step {
 	SPOOL_MORE,    /* call again */
 	SPOOL_COPIED,  /* complete, hashed and synced under spool/<id>: record it */
-	SPOOL_CHANGED, /* it changed while it was copied: given its name back, to be looked at later; err says so */
-	SPOOL_UNFIT,   /* not a regular file, vanished, or cannot be renamed: left alone; err says so */
-	SPOOL_FAILED,  /* our side (disk full, I/O): given its name back where possible; err is set */
+	SPOOL_CHANGED, /* it changed, or was opened for writing, while it was copied: given its name back, to be looked at later */
+	SPOOL_BUSY,    /* a process of this machine has it open for writing: left as it is, to be looked at later */
+	SPOOL_UNFIT,   /* not a regular file, vanished, too large, or cannot be renamed: left alone until it changes */
+	SPOOL_FULL,    /* there is no room for it now: left as it is, or given its name back */
+	SPOOL_STUCK,   /* the drop directory's side says no for now (read-only, I/O): as SPOOL_FULL */
+	SPOOL_FAILED,  /* our side says no for now: as SPOOL_FULL */
+};
+
+enum spool_mode {
+	SPOOL_TAKE,      /* rename it, and remove it in the end */
+	SPOOL_LEFT_OVER, /* it bears its taken name since a crash; it is removed in the end */
+	SPOOL_KEEP,      /* copy it from where it is, under taken_name, and leave it there: neither renamed, locked nor removed */
+};
+
+struct spool_wish {
+	const char *directory;
+	const char *name;       /* as it is recorded; what a file to be taken is called in the directory */
+	const char *taken_name; /* what it is called there while it is being taken */
+	const char *copy;       /* path to copy to */
+	enum spool_mode mode;
+	int64_t min_free;   /* so many bytes must stay free where the copy is */
+	int64_t most_bytes; /* a larger file is unfit; 0: any */
 };
 
 struct spool_file {
@@ -32,23 +51,25 @@ struct spool_file {
 enum { SPOOL_SLICE = 4 * 1024 * 1024, SPOOL_MOST_STEM = 200 };
 
 /*
- * spool_start takes name of the directory (it becomes taken_name there) and will copy to the path copy. Where left_over, the file already
- * is called taken_name since a crash, nothing is renamed, and name is the original name as far as known. Fails with SPOOL_UNFIT or
- * SPOOL_FAILED in ret_step; the file then bears the name it had. While it is being taken it is locked (flock), so that no second process
- * takes it as a left-over.
+ * spool_start begins to take a file. False with the reason in ret_step (CHANGED and COPIED apart) and err; the file then bears the name it
+ * had, and nothing of it is in the spool. While it is being taken it is locked (flock), so that no second process takes it as a left-over.
+ * Room is for the whole file, unless the copy shares its blocks (reflink), and at least min_free beside it.
  */
-bool spool_start(const char *directory, const char *name, const char *taken_name, bool left_over, const char *copy,
-		 struct spool **ret_spool, enum spool_step *ret_step, struct error *err);
+bool spool_start(const struct spool_wish *wish, struct spool **ret_spool, enum spool_step *ret_step, struct error *err);
 
-/* spool_copy does one slice. After any step but SPOOL_MORE and SPOOL_COPIED, spool_drop is all that is left to be called. */
+/* spool_copy does one slice, and sees that min_free stays free. After any step but SPOOL_MORE and SPOOL_COPIED, spool_drop is all that is
+ * left to be called. */
 enum spool_step spool_copy(struct spool *spool, struct error *err);
 
 /* spool_file describes what was copied; valid after SPOOL_COPIED until spool_finish or spool_drop. */
 const struct spool_file *spool_file(const struct spool *spool);
 
-/* spool_finish removes the original after the record is durable, and frees. An original that is another inode by now is left alone; one
- * that was written to since it was copied gets its name back, to be taken again. False then, or where it cannot be removed: err says so. */
-bool spool_finish(struct spool *spool, struct error *err);
+/*
+ * spool_finish removes the original after the record is durable, and frees. An original that is another inode by now is left alone; one
+ * that was written to since it was copied gets its name back, to be taken again. False then, or where it cannot be removed: err says so.
+ * ret_gone: nothing is left there that bears what was recorded of it.
+ */
+bool spool_finish(struct spool *spool, bool *ret_gone, struct error *err);
 
 /* spool_drop gives the original its name back (if that name is free), removes the copy, and frees. Takes NULL. */
 void spool_drop(struct spool *spool);

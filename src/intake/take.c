@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,38 +22,23 @@ void take_forget(struct take *take)
 	*take = (struct take){ 0 };
 }
 
-static void remove_marker(const struct intake *intake, const struct take *take, int directory, int64_t manifest)
+static void remove_marker(struct intake *intake, const struct take *take, int directory, int64_t manifest)
 {
-	if (take->marker && unlinkat(directory, take->marker, 0) < 0 && errno != ENOENT)
-		log_write(LOG_WARNING, "%s: the marker of manifest %" PRId64 " cannot be removed: %s",
-			  intake->config->sources[take->source].name, manifest, strerror(errno));
+	struct error err;
+
+	if (!take->marker || unlinkat(directory, take->marker, 0) == 0 || errno == ENOENT)
+		return;
+	error_errno(&err, errno, "the marker of manifest %" PRId64 " cannot be removed", manifest);
+	source_say(intake, take->source, LOG_WARNING, err.text);
 }
 
-/*
- * A file that was recorded before a crash only has to go; it is not recorded twice. Mostly it is a left-over; after a power cut, its
- * renaming may be undone and it bears its own name again.
- */
-static bool recorded_before(struct intake *intake, const struct take *take, const char *found, bool *ret_gone)
-{
-	const char *drop = intake->config->sources[take->source].drop;
-	scoped_close int directory = open(drop, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-	int64_t manifest;
-
-	*ret_gone = false;
-	if (directory < 0 || fstatat(directory, found, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-		return true;
-	if (!queue_manifest_of_original(intake->queue, take->source, take->name, st.st_ino,
-					(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, st.st_size, &manifest))
-		return false;
-	if (!manifest)
-		return true;
-	remove_marker(intake, take, directory, manifest);
-	if (unlinkat(directory, found, 0) < 0 && errno != ENOENT)
-		return true;
-	*ret_gone = true;
-	return queue_manifest_original_gone(intake->queue, manifest);
-}
+/* What is to be done with a file that was found, before it is taken. */
+enum known {
+	KNOWN_NOT,    /* take it */
+	KNOWN_GONE,   /* it was recorded before, and is removed now */
+	KNOWN_STAYS,  /* it was recorded before, and cannot be removed: that was dealt with */
+	KNOWN_FAILED, /* the queue says no */
+};
 
 static void failed(struct intake *intake, const struct error *err)
 {
@@ -64,70 +48,134 @@ static void failed(struct intake *intake, const struct error *err)
 	intake->said_failed = true;
 }
 
-static void unfit(struct intake *intake, struct watch *watch, const char *name, const struct error *err)
+static void unfit(struct intake *intake, int source, const char *found, const struct error *err)
 {
-	if (watch_unfit(watch, name))
-		log_write(LOG_WARNING, "%s: %s", intake->config->sources[intake->take.source].name, err->text);
+	if (watch_unfit(intake->sources[source].watch, found))
+		source_say(intake, source, LOG_WARNING, err->text);
+}
+
+static enum known cannot_go(struct intake *intake, const struct take *take, const char *found, int errnum)
+{
+	struct error err;
+
+	error_errno(&err, errnum, "%s was loaded and then cannot be removed", found);
+	if (errnum == EACCES || errnum == EPERM)
+		unfit(intake, take->source, found, &err);
+	else
+		source_hold(intake, take->source, SPOOL_STUCK, found, &err);
+	return KNOWN_STAYS;
+}
+
+/*
+ * A file that was recorded before a crash only has to go; it is not recorded twice. Mostly it is a left-over; after a power cut, its
+ * renaming may be undone and it bears its own name again.
+ */
+static enum known recorded_before(struct intake *intake, const struct take *take, const char *found)
+{
+	const char *drop = intake->config->sources[take->source].drop;
+	scoped_close int directory = open(drop, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	int64_t manifest;
+
+	if (directory < 0 || fstatat(directory, found, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return KNOWN_NOT;
+	if (!queue_manifest_of_original(intake->queue, take->source, take->name, st.st_ino,
+					(int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec, st.st_size, &manifest))
+		return KNOWN_FAILED;
+	if (!manifest)
+		return KNOWN_NOT;
+	remove_marker(intake, take, directory, manifest);
+	if (unlinkat(directory, found, 0) < 0 && errno != ENOENT)
+		return cannot_go(intake, take, found, errno);
+	return queue_manifest_original_gone(intake->queue, manifest) ? KNOWN_GONE : KNOWN_FAILED;
+}
+
+/* Deals with a file that cannot be taken, under the name found. */
+static void not_taken(struct intake *intake, const char *found, enum spool_step step, const struct error *err)
+{
+	int source = intake->take.source;
+
+	switch (step) {
+	case SPOOL_BUSY:
+		if (watch_busy(intake->sources[source].watch, found, intake->now_ms))
+			source_say(intake, source, LOG_NOTICE, err->text);
+		break;
+	case SPOOL_CHANGED: source_say(intake, source, LOG_NOTICE, err->text); break;
+	case SPOOL_UNFIT: unfit(intake, source, found, err); break;
+	case SPOOL_FULL:
+	case SPOOL_STUCK: source_hold(intake, source, step, found, err); break;
+	case SPOOL_FAILED: failed(intake, err); break;
+	case SPOOL_MORE:
+	case SPOOL_COPIED: break;
+	}
+}
+
+static bool start(struct intake *intake, const char *found)
+{
+	struct take *take = &intake->take;
+	const struct config_source *source = &intake->config->sources[take->source];
+	scoped_text struct text copy = { 0 };
+	enum spool_step step;
+	struct error err;
+
+	text_printf(&copy, "%s/spool/%" PRId64, intake->config->state_dir, take->manifest);
+	take->copy = xstrdup(copy.data);
+	if (spool_start(&(struct spool_wish){ .directory = source->drop,
+					      .name = take->name,
+					      .taken_name = take->taken_name,
+					      .copy = take->copy,
+					      .mode = take->left_over ? SPOOL_LEFT_OVER : SPOOL_TAKE,
+					      .min_free = intake->config->min_free_space,
+					      .most_bytes = source->max_file_bytes },
+			&take->spool, &step, &err))
+		return true;
+	not_taken(intake, found, step, &err);
+	return false;
 }
 
 void take_begin(struct intake *intake, int index, const char *found)
 {
-	struct source *source = &intake->sources[index];
+	struct watch *watch = intake->sources[index].watch;
 	struct take *take = &intake->take;
-	const char *original = spool_original_name(found), *marker;
-	enum spool_step step;
-	struct error err;
-	bool gone;
-	char copy[PATH_MAX];
+	const char *original = spool_original_name(found), *marker = watch_marker(watch, found);
+	enum known known;
 
 	*take = (struct take){ .source = index, .left_over = original != NULL };
 	take->name = xstrdup(original ? original : found);
 	take->taken_name = original ? xstrdup(found) : spool_taken_name(found);
-	marker = watch_marker(source->watch, found);
 	take->marker = marker ? xstrdup(marker) : NULL;
-	if (!recorded_before(intake, take, found, &gone)) {
-		take_forget(take);
-		return;
-	}
-	if (gone) {
-		watch_taken(source->watch, found);
-		take_forget(take);
-		return;
-	}
-	if (!queue_manifest_next(intake->queue, &take->manifest)) {
-		take_forget(take);
-		return;
-	}
-	snprintf(copy, sizeof(copy), "%s/spool/%" PRId64, intake->config->state_dir, take->manifest);
-	take->copy = xstrdup(copy);
-	if (spool_start(source->config->drop, take->name, take->taken_name, take->left_over, copy, &take->spool, &step, &err)) {
+	known = recorded_before(intake, take, found);
+	if (known == KNOWN_GONE)
+		watch_taken(watch, found);
+	if (known == KNOWN_NOT && queue_manifest_next(intake->queue, &take->manifest) && start(intake, found)) {
 		take->state = TAKE_COPYING;
-		watch_taken(source->watch, found);
+		watch_taken(watch, found);
 		return;
 	}
-	if (step == SPOOL_FAILED)
-		failed(intake, &err);
-	else
-		unfit(intake, source->watch, found, &err);
 	take_forget(take);
 }
 
 void take_copy(struct intake *intake)
 {
 	struct take *take = &intake->take;
-	struct watch *watch = intake->sources[take->source].watch;
 	struct error err;
+	enum spool_step step = spool_copy(take->spool, &err);
 
-	switch (spool_copy(take->spool, &err)) {
+	switch (step) {
 	case SPOOL_MORE: return;
 	case SPOOL_COPIED:
 		take->state = TAKE_COPIED;
 		intake->said_failed = false;
+		source_goes_on(intake, take->source);
 		return;
-	case SPOOL_CHANGED: log_write(LOG_NOTICE, "%s: %s", intake->config->sources[take->source].name, err.text); break;
-	case SPOOL_UNFIT: unfit(intake, watch, take->name, &err); break;
-	case SPOOL_FAILED: failed(intake, &err); break;
+	case SPOOL_FULL:
+	case SPOOL_STUCK:
+	case SPOOL_FAILED: watch_back(intake->sources[take->source].watch, take->name, intake->now_ms); break;
+	case SPOOL_CHANGED:
+	case SPOOL_BUSY:
+	case SPOOL_UNFIT: break;
 	}
+	not_taken(intake, take->name, step, &err);
 	take_forget(take);
 }
 
@@ -180,13 +228,17 @@ void take_finish(struct intake *intake)
 	struct take *take = &intake->take;
 	const struct config_source *source = &intake->config->sources[take->source];
 	struct error err;
+	bool gone;
 	scoped_close int directory = take->marker ? open(source->drop, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	log_taken(intake);
 	if (directory >= 0)
 		remove_marker(intake, take, directory, take->manifest);
-	if (!spool_finish(take->spool, &err))
-		log_write(LOG_WARNING, "%s: %s", source->name, err.text);
+	if (!spool_finish(take->spool, &gone, &err))
+		source_say(intake, take->source, LOG_WARNING, err.text);
 	take->spool = NULL;
 	take->state = TAKE_FINISHED;
+	/* What is still there is known again by its record, when it is found again. */
+	if (!gone)
+		take_forget(take);
 }

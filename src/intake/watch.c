@@ -50,6 +50,7 @@ void watch_free(struct watch *watch)
 	text_free(&watch->path);
 	text_free(&watch->marker);
 	text_free(&watch->notice);
+	free(watch->back);
 	free(watch);
 }
 
@@ -92,7 +93,7 @@ static int open_directory(struct watch *watch, int64_t now_ms)
 			watch_retry_unfit(watch, watch->names.all[i], now_ms);
 	}
 	if (descriptor < 0 && watch->inotify >= 0 && !watch->without_inotify)
-		text_printf(&watch->notice, "%s: inotify: %s: files are found by the scan alone", watch->source->name, strerror(errnum));
+		text_printf(&watch->notice, "inotify: %s: files are found by the scan alone", strerror(errnum));
 	watch->without_inotify = descriptor < 0;
 	watch->descriptor = descriptor;
 	watch->directory = st;
@@ -179,6 +180,7 @@ static void scan(struct watch *watch, int64_t now_ms)
 	} else {
 		drop_unseen(&watch->names, watch->scan);
 		drop_unseen(&watch->markers, watch->scan);
+		drop_unseen(&watch->odd, watch->scan);
 		watch->first = false;
 		watch->state = WATCH_OPEN;
 		text_clear(&watch->reason);
@@ -216,10 +218,38 @@ const char *watch_oldest(struct watch *watch)
 
 void watch_taken(struct watch *watch, const char *name)
 {
-	watch_table_remove(&watch->names, watch_table_find(&watch->names, name));
+	struct watch_name *entry = watch_table_find(&watch->names, name);
+
+	if (entry)
+		watch->taken_look = entry->look;
+	watch_table_remove(&watch->names, entry);
 	/* There is room for what the last scan could not note. */
 	if (watch->beyond && watch->names.n < WATCH_TABLE_MOST / 2)
 		watch_rescan(watch);
+}
+
+void watch_back(struct watch *watch, const char *name, int64_t now_ms)
+{
+	struct watch_name *entry;
+
+	free(watch->back);
+	watch->back = xstrdup(name);
+	/* What inotify has to say of both renames is heard later. */
+	entry = watch_examine(watch, name, now_ms);
+	if (entry && entry->state == WATCH_NAME_IDLE && watch_is_back(watch, entry))
+		watch_table_move(&watch->names, entry, WATCH_NAME_COMPLETE);
+}
+
+bool watch_busy(struct watch *watch, const char *name, int64_t now_ms)
+{
+	struct watch_name *entry = watch_table_find(&watch->names, name);
+	bool first = !entry || !entry->busy;
+
+	if (!entry)
+		return true;
+	entry->busy = true;
+	watch_wait(watch, entry, now_ms);
+	return first;
 }
 
 bool watch_unfit(struct watch *watch, const char *name)

@@ -45,6 +45,14 @@ const char *watch_marker(struct watch *watch, const char *name);
  * again by itself, and then has to stand still for quiet whatever the rule is. */
 void watch_taken(struct watch *watch, const char *name);
 
+/* watch_back is told that spool gave a name back for reasons that are not the file's: it is as complete as it was, and keeps its place
+ * before later files, unless it was written to meanwhile. Call it right after that. */
+void watch_back(struct watch *watch, const char *name, int64_t now_ms);
+
+/* watch_busy is told that a name is still being written to: it is complete after quiet, at the earliest. True the first time, so that it is
+ * logged once. */
+bool watch_busy(struct watch *watch, const char *name, int64_t now_ms);
+
 /* watch_unfit is told that a name cannot be taken; it is left alone until it changes. True the first time, so that it is logged once. */
 bool watch_unfit(struct watch *watch, const char *name);
 
@@ -58,6 +66,6 @@ enum watch_state watch_state(const struct watch *watch);
 const char *watch_reason(const struct watch *watch);    /* why it waits; "" when open */
 int64_t watch_waiting_files(const struct watch *watch); /* names that match and are not taken yet */
 
-/* watch_next_complaint appends one line for the log to ret_line: a matching name that is no file, once for each name (so many at most), or
- * inotify that cannot be had. False where there is nothing to say. */
+/* watch_next_complaint appends one line for the log to ret_line: a matching name that is no file, once for as long as it is there (so many
+ * at most), or inotify that cannot be had. False where there is nothing to say. */
 bool watch_next_complaint(struct watch *watch, struct text *ret_line);

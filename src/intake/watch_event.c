@@ -71,7 +71,10 @@ static void arrived(struct watch *watch, const struct inotify_event *event, int6
 	if (renamed || closed)
 		entry->writer = false;
 	if (given_back) {
-		watch_wait(watch, entry, now_ms);
+		if (watch_is_back(watch, entry))
+			watch_table_move(&watch->names, entry, WATCH_NAME_COMPLETE);
+		else
+			watch_wait(watch, entry, now_ms);
 		return;
 	}
 	switch (watch->source->complete.when) {

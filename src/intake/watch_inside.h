@@ -13,7 +13,7 @@ enum {
 	WATCH_WRITER_MS = 60 * 60 * 1000,    /* a writer that was seen to write and never to close is believed for so long; truncate(2)
 						looks the same */
 	WATCH_LEFT_OVER_MS = 10 * 60 * 1000, /* a .trackbridge- name that appears while we run is most likely in somebody's hands */
-	WATCH_MOST_ODD = 1000,
+	WATCH_MOST_ODD = 20000,              /* names of no files that are remembered and told */
 };
 
 struct watch {
@@ -21,15 +21,17 @@ struct watch {
 	int inotify, descriptor;
 	enum watch_state state;
 	struct text reason;
-	struct stat directory; /* as the last scan saw it */
-	int64_t scan_ms;       /* when the next scan is due */
-	bool asked;            /* an event left something for watch_run or watch_oldest */
-	bool first;            /* the next scan is the first of this directory: .trackbridge- names in it are a crash's */
-	bool markers_changed;  /* a marker has come: some idle name may be complete */
-	bool without_inotify;  /* and that was said */
-	uint32_t scan;         /* number of the scan */
-	uint32_t back_cookie;  /* of the last rename away from a .trackbridge- name */
-	int64_t beyond;        /* names that the last scan found no room for */
+	struct stat directory;        /* as the last scan saw it */
+	int64_t scan_ms;              /* when the next scan is due */
+	bool asked;                   /* an event left something for watch_run or watch_oldest */
+	bool first;                   /* the next scan is the first of this directory: .trackbridge- names in it are a crash's */
+	bool markers_changed;         /* a marker has come: some idle name may be complete */
+	bool without_inotify;         /* and that was said */
+	uint32_t scan;                /* number of the scan */
+	uint32_t back_cookie;         /* of the last rename away from a .trackbridge- name */
+	struct watch_look taken_look; /* of the name that was taken last */
+	char *back;                   /* the name that was given back last for reasons that were not its own, or NULL */
+	int64_t beyond;               /* names that the last scan found no room for */
 	struct watch_table names, markers;
 	struct watch_table odd; /* names that are no files; those still to be told are due */
 	struct text path;       /* scratch: "DROP/" and a name */
@@ -53,6 +55,9 @@ struct watch_name *watch_examine(struct watch *watch, const char *name, int64_t 
 
 /* watch_wait makes a name stand still from now on before it is complete. */
 void watch_wait(struct watch *watch, struct watch_name *name, int64_t now_ms);
+
+/* watch_is_back tells whether an entry is what was given back last, and as it was. */
+bool watch_is_back(const struct watch *watch, const struct watch_name *name);
 
 /* watch_retry_unfit gives an unfit name another chance; takes NULL. */
 void watch_retry_unfit(struct watch *watch, struct watch_name *name, int64_t now_ms);

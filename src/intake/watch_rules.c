@@ -48,17 +48,19 @@ static const char *kind_of(mode_t mode)
 
 static void complain(struct watch *watch, const char *name)
 {
-	struct watch_name *odd;
+	struct watch_name *odd = watch_table_find(&watch->odd, name);
 
-	if (watch->odd.n >= WATCH_MOST_ODD || watch_table_find(&watch->odd, name))
+	if (odd)
+		odd->scan = watch->scan;
+	if (odd || watch->odd.n >= WATCH_MOST_ODD)
 		return;
 	odd = watch_table_add(&watch->odd, name);
+	odd->scan = watch->scan;
 	odd->due_ms = (int64_t)watch->odd.n;
 	watch_table_move(&watch->odd, odd, WATCH_NAME_DUE);
 	watch->asked = true;
 	if (watch->odd.n == WATCH_MOST_ODD)
-		text_printf(&watch->notice, "%s: %d matching names are no files: further ones are not told", watch->source->name,
-			    WATCH_MOST_ODD);
+		text_printf(&watch->notice, "%d matching names are no files: further ones are not counted", WATCH_MOST_ODD);
 }
 
 bool watch_next_complaint(struct watch *watch, struct text *ret_line)
@@ -75,7 +77,6 @@ bool watch_next_complaint(struct watch *watch, struct text *ret_line)
 		watch_table_move(&watch->odd, odd, WATCH_NAME_IDLE);
 		if (!watch_stat(watch, odd->name, &st) || S_ISREG(st.st_mode))
 			continue;
-		text_printf(ret_line, "%s: ", watch->source->name);
 		text_escape(ret_line, odd->name, strlen(odd->name));
 		text_printf(ret_line, " is %s, not a file: left alone", kind_of(st.st_mode));
 		return true;
@@ -86,6 +87,16 @@ bool watch_next_complaint(struct watch *watch, struct text *ret_line)
 static int64_t nanoseconds(struct timespec time)
 {
 	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static bool same_content(const struct watch_look *a, const struct watch_look *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
+bool watch_is_back(const struct watch *watch, const struct watch_name *name)
+{
+	return watch->back && strcmp(watch->back, name->name) == 0 && same_content(&watch->taken_look, &name->look);
 }
 
 struct watch_name *watch_saw(struct watch *watch, const char *name, const struct stat *st, int64_t now_ms)
@@ -104,8 +115,7 @@ struct watch_name *watch_saw(struct watch *watch, const char *name, const struct
 		watch->beyond++;
 		return NULL;
 	}
-	changed = look.device != entry->look.device || look.inode != entry->look.inode || look.size != entry->look.size ||
-		  look.mtime_ns != entry->look.mtime_ns;
+	changed = !same_content(&look, &entry->look);
 	/* A new owner or mode may be what an unfit file was waiting for. */
 	touched = changed || look.ctime_ns != entry->look.ctime_ns;
 	entry->look = look;
@@ -145,7 +155,7 @@ struct watch_name *watch_examine(struct watch *watch, const char *name, int64_t 
 
 static int64_t patience_ms(const struct watch *watch, const struct watch_name *name)
 {
-	if (name->left_over)
+	if (name->left_over && !name->busy)
 		return WATCH_LEFT_OVER_MS;
 	return name->writer ? WATCH_WRITER_MS : watch->source->complete.quiet_ms;
 }

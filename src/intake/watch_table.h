@@ -31,6 +31,7 @@ struct watch_name {
 	int64_t due_ms;   /* of WATCH_NAME_DUE */
 	bool writer;      /* was seen being written to, and not to be closed since */
 	bool left_over;   /* a .trackbridge- name */
+	bool busy;        /* was found to be open for writing when it was to be taken */
 	uint32_t scan;    /* number of the scan that saw it last */
 	/* the table's own */
 	enum watch_name_state state; /* changed by watch_table_move alone */

@@ -13,6 +13,7 @@
 #include <ftw.h>
 #include <linux/fs.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -30,8 +32,14 @@ static struct {
 	int fail_rename, fail_write, fail_fsync, fail_pread; /* errno, once */
 	int fail_fsync_after;
 	int fail_fstat, fail_fstat_after, fail_fstatat, fail_unlinkat;
-	bool no_flag; /* the file system has no RENAME_NOREPLACE */
-	bool clones;  /* it has reflinks */
+	bool no_flag;              /* the file system has no RENAME_NOREPLACE */
+	bool clones;               /* it has reflinks */
+	int clones_before_failing; /* 0: never fails */
+	bool no_size;              /* the spool's file system */
+	int64_t free_bytes;        /* there, if not 0 */
+	int looks_for_room;
+	void (*at_look_for_room)(void);
+	int64_t min_free, most_bytes;
 	void (*after_clone)(void);
 } t;
 
@@ -103,6 +111,8 @@ int ioctl(int fd, unsigned long request, ...)
 	ssize_t got;
 	int from;
 
+	if (t.clones_before_failing && t.clones_before_failing-- == 1)
+		t.clones = false;
 	if (!t.clones || request != FICLONE) {
 		errno = EOPNOTSUPP;
 		return -1;
@@ -114,6 +124,19 @@ int ioctl(int fd, unsigned long request, ...)
 		assert_int_equal(pwrite(fd, bytes, (size_t)got, at), got);
 	if (t.after_clone)
 		t.after_clone();
+	return 0;
+}
+
+int fstatvfs64(int fd, struct statvfs64 *ret_fs);
+int fstatvfs64(int fd, struct statvfs64 *ret_fs)
+{
+	(void)fd;
+	t.looks_for_room++;
+	if (t.at_look_for_room)
+		t.at_look_for_room();
+	*ret_fs = (struct statvfs64){ .f_frsize = 1, .f_blocks = t.no_size ? 0 : 1u << 30, .f_bavail = 1u << 30 };
+	if (t.free_bytes || t.no_size)
+		ret_fs->f_bavail = (uint64_t)t.free_bytes;
 	return 0;
 }
 
@@ -194,6 +217,22 @@ static void assert_content(const char *path, const char *bytes, size_t length)
 	text_free(&content);
 }
 
+static bool start(const char *name, const char *taken_name, enum spool_mode mode, struct spool **ret_spool, enum spool_step *ret_step,
+		  struct error *err)
+{
+	const struct spool_wish wish = {
+		.directory = t.drop,
+		.name = name,
+		.taken_name = taken_name,
+		.copy = t.copy,
+		.mode = mode,
+		.min_free = t.min_free,
+		.most_bytes = t.most_bytes,
+	};
+
+	return spool_start(&wish, ret_spool, ret_step, err);
+}
+
 static struct spool *started(const char *name)
 {
 	struct spool *spool = NULL;
@@ -202,13 +241,13 @@ static struct spool *started(const char *name)
 	char taken[512];
 
 	snprintf(taken, sizeof(taken), ".trackbridge-%s", name);
-	if (!spool_start(t.drop, name, taken, false, t.copy, &spool, &step, &err))
+	if (!start(name, taken, SPOOL_TAKE, &spool, &step, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(step, SPOOL_MORE);
 	return spool;
 }
 
-static void assert_not_started_as(const char *name, bool left_over, enum spool_step expected, const char *words)
+static void assert_not_started_as(const char *name, enum spool_mode mode, enum spool_step expected, const char *words)
 {
 	struct spool *spool = NULL;
 	struct error err = { 0 };
@@ -216,7 +255,7 @@ static void assert_not_started_as(const char *name, bool left_over, enum spool_s
 	char taken[512];
 
 	snprintf(taken, sizeof(taken), ".trackbridge-%s", name);
-	assert_false(spool_start(t.drop, name, taken, left_over, t.copy, &spool, &step, &err));
+	assert_false(start(name, taken, mode, &spool, &step, &err));
 	assert_int_equal(step, expected);
 	assert_null(spool);
 	if (!strstr(err.text, words))
@@ -226,7 +265,7 @@ static void assert_not_started_as(const char *name, bool left_over, enum spool_s
 
 static void assert_not_started(const char *name, enum spool_step expected, const char *words)
 {
-	assert_not_started_as(name, false, expected, words);
+	assert_not_started_as(name, SPOOL_TAKE, expected, words);
 }
 
 static enum spool_step copied(struct spool *spool, struct error *err)
@@ -259,6 +298,25 @@ static void assert_hash(const uint8_t *hash, const char *bytes, size_t length)
 	assert_memory_equal(hash, expected, 32);
 }
 
+static void assert_finished(struct spool *spool)
+{
+	bool gone = false;
+
+	assert_true(spool_finish(spool, &gone, NULL));
+	assert_true(gone);
+}
+
+static void assert_finish_fails(struct spool *spool, bool gone, const char *words)
+{
+	struct error err = { 0 };
+	bool is_gone = !gone;
+
+	assert_false(spool_finish(spool, &is_gone, &err));
+	assert_int_equal(is_gone, gone);
+	if (!strstr(err.text, words))
+		fail_msg("%s", err.text);
+}
+
 static void take_and_check(const char *bytes, size_t length)
 {
 	struct spool *spool;
@@ -280,7 +338,7 @@ static void take_and_check(const char *bytes, size_t length)
 	assert_int_equal(file->mtime_ns, (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
 	assert_hash(file->sha256, bytes, length);
 	assert_true(there(in_drop(".trackbridge-x.csv")));
-	assert_true(spool_finish(spool, NULL));
+	assert_finished(spool);
 	assert_false(there(in_drop(".trackbridge-x.csv")));
 	assert_content(t.copy, bytes, length);
 	assert_int_equal(stat(t.copy, &st), 0);
@@ -407,7 +465,6 @@ static void a_file_swapped_before_the_rename_is_left_alone(void **state)
 static void a_file_swapped_after_the_copy_is_not_removed(void **state)
 {
 	struct spool *spool;
-	struct error err;
 
 	(void)state;
 	put("x.csv", "one", 3);
@@ -415,8 +472,7 @@ static void a_file_swapped_after_the_copy_is_not_removed(void **state)
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 	put("other", "other", 5);
 	assert_int_equal(rename(in_drop("other"), in_drop(".trackbridge-x.csv")), 0);
-	assert_false(spool_finish(spool, &err));
-	assert_non_null(strstr(err.text, "another file"));
+	assert_finish_fails(spool, true, "another file");
 	assert_content(in_drop(".trackbridge-x.csv"), "other", 5);
 	assert_content(t.copy, "one", 3);
 }
@@ -424,15 +480,13 @@ static void a_file_swapped_after_the_copy_is_not_removed(void **state)
 static void an_original_written_to_after_the_copy_is_taken_again(void **state)
 {
 	struct spool *spool;
-	struct error err;
 
 	(void)state;
 	put("x.csv", "one", 3);
 	spool = started("x.csv");
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 	append(".trackbridge-x.csv", "two");
-	assert_false(spool_finish(spool, &err));
-	assert_non_null(strstr(err.text, "loaded again"));
+	assert_finish_fails(spool, true, "loaded again");
 	assert_content(in_drop("x.csv"), "onetwo", 6);
 	assert_content(t.copy, "one", 3);
 }
@@ -446,7 +500,7 @@ static void an_original_that_is_gone_is_finished(void **state)
 	spool = started("x.csv");
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 	unlink(in_drop(".trackbridge-x.csv"));
-	assert_true(spool_finish(spool, NULL));
+	assert_finished(spool);
 }
 
 static void what_is_no_file_is_left_alone_without_waiting(void **state)
@@ -543,9 +597,11 @@ static void trouble_that_may_pass_is_not_the_file_s_fault(void **state)
 	put("x.csv", "one", 3);
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		t.fail_rename = errors[i];
-		assert_not_started("x.csv", SPOOL_FAILED, strerror(errors[i]));
+		assert_not_started("x.csv", SPOOL_STUCK, strerror(errors[i]));
 		assert_content(in_drop("x.csv"), "one", 3);
 	}
+	t.fail_rename = ENOMEM;
+	assert_not_started("x.csv", SPOOL_FAILED, "Cannot allocate memory");
 	assert_int_equal(rmdir(t.spool), 0);
 	assert_not_started("x.csv", SPOOL_FAILED, "cannot be copied into the spool");
 	assert_content(in_drop("x.csv"), "one", 3);
@@ -555,10 +611,14 @@ static void a_failure_of_ours_gives_the_name_back(void **state)
 {
 	(void)state;
 	put("x.csv", "one", 3);
+	t.fail_write = EIO;
+	assert_copy_fails(started("x.csv"), SPOOL_FAILED, "cannot be copied into the spool");
 	t.fail_write = ENOSPC;
-	assert_copy_fails(started("x.csv"), SPOOL_FAILED, "No space left");
+	assert_copy_fails(started("x.csv"), SPOOL_FULL, "No space left");
+	t.fail_write = EDQUOT;
+	assert_copy_fails(started("x.csv"), SPOOL_FULL, "quota");
 	t.fail_pread = EIO;
-	assert_copy_fails(started("x.csv"), SPOOL_FAILED, "cannot be read");
+	assert_copy_fails(started("x.csv"), SPOOL_STUCK, "cannot be read");
 	for (t.fail_fsync_after = 0; t.fail_fsync_after < 2;) {
 		int which = t.fail_fsync_after;
 
@@ -580,15 +640,242 @@ static void a_look_that_fails_gives_the_name_back(void **state)
 	for (int which = 0; which < 2; which++) {
 		t.fail_fstat = EIO;
 		t.fail_fstat_after = which;
-		assert_not_started("x.csv", SPOOL_FAILED, "cannot be looked at");
+		assert_not_started("x.csv", SPOOL_STUCK, "cannot be looked at");
 	}
 	t.fail_fstatat = EIO;
-	assert_not_started("x.csv", SPOOL_FAILED, "cannot be looked at");
+	assert_not_started("x.csv", SPOOL_STUCK, "cannot be looked at");
 	spool = started("x.csv");
 	t.fail_fstat = EIO;
 	t.fail_fstat_after = 0;
-	assert_copy_fails(spool, SPOOL_FAILED, "cannot be looked at");
+	assert_copy_fails(spool, SPOOL_STUCK, "cannot be looked at");
 	assert_content(in_drop("x.csv"), "one", 3);
+}
+
+static void a_file_that_is_open_for_writing_is_left_alone(void **state)
+{
+	int writer;
+
+	(void)state;
+	put("x.csv", "one", 3);
+	put(".trackbridge-y.csv", "one", 3);
+	writer = open(in_drop("x.csv"), O_WRONLY | O_CLOEXEC);
+	assert_not_started("x.csv", SPOOL_BUSY, "x.csv is still open for writing");
+	assert_content(in_drop("x.csv"), "one", 3);
+	assert_false(there(in_drop(".trackbridge-x.csv")));
+	close(writer);
+	writer = open(in_drop(".trackbridge-y.csv"), O_WRONLY | O_CLOEXEC);
+	assert_not_started_as("y.csv", SPOOL_LEFT_OVER, SPOOL_BUSY, "y.csv is still open for writing");
+	close(writer);
+	spool_drop(started("x.csv"));
+}
+
+static void a_file_that_was_opened_for_writing_while_it_was_copied_gets_its_name_back(void **state)
+{
+	struct spool *spool;
+	int writer;
+
+	(void)state;
+	put("x.csv", "one", 3);
+	spool = started("x.csv");
+	writer = open(in_drop(".trackbridge-x.csv"), O_WRONLY | O_CLOEXEC);
+	assert_copy_fails(spool, SPOOL_CHANGED, "opened for writing");
+	close(writer);
+	assert_content(in_drop("x.csv"), "one", 3);
+}
+
+/* As a file server has one for a client that writes. */
+static void a_file_with_a_write_lease_is_left_alone(void **state)
+{
+	int holder;
+
+	(void)state;
+	put("x.csv", "one", 3);
+	holder = open(in_drop("x.csv"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(fcntl(holder, F_SETSIG, SIGURG), 0);
+	assert_int_equal(fcntl(holder, F_SETLEASE, F_WRLCK), 0);
+	assert_not_started("x.csv", SPOOL_BUSY, "x.csv is in use by another process");
+	assert_int_equal(fcntl(holder, F_SETLEASE, F_UNLCK), 0);
+	close(holder);
+	spool_drop(started("x.csv"));
+}
+
+static void a_file_larger_than_the_most_is_left_alone(void **state)
+{
+	(void)state;
+	put("x.csv", "four", 4);
+	t.most_bytes = 3;
+	assert_not_started("x.csv", SPOOL_UNFIT, "x.csv has 4 bytes, more than the 3 that max_file_bytes");
+	assert_content(in_drop("x.csv"), "four", 4);
+	put("y.csv", "", 0);
+	assert_int_equal(truncate(in_drop("y.csv"), INT64_C(1) << 40), 0); /* a sparse one */
+	t.most_bytes = INT64_C(4) << 30;
+	assert_not_started("y.csv", SPOOL_UNFIT, "y.csv has 1099511627776 bytes");
+	t.most_bytes = 4;
+	take_and_check("four", 4);
+}
+
+static void a_file_that_would_leave_too_little_room_is_not_begun(void **state)
+{
+	(void)state;
+	put("x.csv", "four", 4);
+	t.min_free = 1000;
+	t.free_bytes = 1003;
+	assert_not_started("x.csv", SPOOL_FULL,
+			   "x.csv (4 bytes) has no room in the spool: 1003 bytes are free there, and 1000 must stay so");
+	assert_content(in_drop("x.csv"), "four", 4);
+	t.free_bytes = 10;
+	assert_not_started("x.csv", SPOOL_FULL, "10 bytes are free");
+	t.free_bytes = 1004;
+	take_and_check("four", 4);
+	t.min_free = INT64_MAX;
+	put("x.csv", "", 0);
+	assert_not_started("x.csv", SPOOL_FULL, "no room");
+}
+
+static void a_file_system_without_a_size_has_room(void **state)
+{
+	(void)state;
+	t.min_free = 1000;
+	t.no_size = true;
+	take_and_check("four", 4);
+}
+
+static void a_clone_needs_no_room_but_min_free(void **state)
+{
+	(void)state;
+	put("x.csv", "four", 4);
+	t.clones = true;
+	t.min_free = 1000;
+	t.free_bytes = 999;
+	assert_not_started("x.csv", SPOOL_FULL, "no room");
+	t.free_bytes = 1000;
+	take_and_check("four", 4);
+}
+
+static void a_clone_that_was_possible_and_then_is_not_leaves_nothing_behind(void **state)
+{
+	struct spool *spool;
+
+	(void)state;
+	put("x.csv", "four", 4);
+	t.clones = true;
+	t.clones_before_failing = 2;
+	t.min_free = 1000;
+	t.free_bytes = 1000;
+	spool = started("x.csv");
+	assert_content(t.copy, "", 0);
+	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
+	assert_content(t.copy, "four", 4);
+	assert_finished(spool);
+}
+
+static void fill_up(void)
+{
+	if (t.looks_for_room == 2)
+		t.free_bytes = t.min_free - 1;
+}
+
+static void room_that_others_take_meanwhile_ends_the_copy(void **state)
+{
+	size_t length = 3 * (size_t)SPOOL_SLICE;
+	char *bytes = calloc(1, length);
+	struct spool *spool;
+	struct error err = { 0 };
+
+	(void)state;
+	put("x.csv", bytes, length);
+	t.min_free = 1000;
+	t.at_look_for_room = fill_up;
+	spool = started("x.csv");
+	assert_int_equal(spool_copy(spool, &err), SPOOL_FULL);
+	assert_non_null(strstr(err.text, "999 bytes are free"));
+	assert_false(there(t.copy));
+	assert_true(there(in_drop("x.csv")));
+	spool_drop(spool);
+	assert_content(in_drop("x.csv"), bytes, length);
+	free(bytes);
+}
+
+static void a_kept_file_is_copied_and_left_as_it_is(void **state)
+{
+	struct stat before, after;
+	struct spool *spool;
+	enum spool_step step;
+	int other;
+
+	(void)state;
+	put("7-x.csv", "one", 3);
+	assert_int_equal(stat(in_drop("7-x.csv"), &before), 0);
+	/* Whatever locks it. */
+	other = open(in_drop("7-x.csv"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(other, LOCK_EX), 0);
+	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
+	assert_true(there(in_drop("7-x.csv")));
+	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
+	assert_string_equal(spool_file(spool)->name, "x.csv");
+	assert_int_equal(spool_file(spool)->bytes, 3);
+	assert_hash(spool_file(spool)->sha256, "one", 3);
+	assert_content(t.copy, "one", 3);
+	assert_finished(spool);
+	assert_content(t.copy, "one", 3);
+	assert_int_equal(stat(in_drop("7-x.csv"), &after), 0);
+	assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+	assert_false(there(in_drop("x.csv")));
+	close(other);
+}
+
+static void a_kept_file_that_is_dropped_stays(void **state)
+{
+	struct spool *spool;
+	enum spool_step step;
+
+	(void)state;
+	put("7-x.csv", "one", 3);
+	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
+	spool_drop(spool);
+	assert_content(in_drop("7-x.csv"), "one", 3);
+	assert_false(there(in_drop("x.csv")) || there(t.copy));
+	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
+	t.fail_pread = EIO;
+	assert_copy_fails(spool, SPOOL_STUCK, "x.csv cannot be read");
+	assert_content(in_drop("7-x.csv"), "one", 3);
+	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
+	append("7-x.csv", "two");
+	assert_copy_fails(spool, SPOOL_CHANGED, "x.csv");
+	assert_content(in_drop("7-x.csv"), "onetwo", 6);
+}
+
+static void a_kept_file_obeys_the_bounds(void **state)
+{
+	(void)state;
+	assert_not_started_as("x.csv", SPOOL_KEEP, SPOOL_UNFIT, "x.csv cannot be opened: No such file");
+	put(".trackbridge-x.csv", "four", 4);
+	t.most_bytes = 3;
+	assert_not_started_as("x.csv", SPOOL_KEEP, SPOOL_UNFIT, "max_file_bytes");
+	t.most_bytes = 0;
+	t.min_free = 1000;
+	t.free_bytes = 1003;
+	assert_not_started_as("x.csv", SPOOL_KEEP, SPOOL_FULL, "no room");
+	assert_int_equal(symlink(".trackbridge-x.csv", in_drop(".trackbridge-y.csv")), 0);
+	assert_not_started_as("y.csv", SPOOL_KEEP, SPOOL_UNFIT, "is a link");
+}
+
+static void a_name_of_escapes_leaves_room_for_the_reason(void **state)
+{
+	char name[256];
+
+	(void)state;
+	memset(name, 1, 255);
+	name[255] = '\0';
+	assert_not_started_as("\001\xff\n", SPOOL_TAKE, SPOOL_UNFIT, "\\x01\\xFF\\x0A cannot be opened: No such file");
+	{
+		struct spool *spool;
+		enum spool_step step;
+		struct error err;
+
+		assert_false(start(name, ".trackbridge-a", SPOOL_TAKE, &spool, &step, &err));
+		assert_non_null(strstr(err.text, "\\x01... cannot be opened: No such file"));
+	}
 }
 
 static void an_original_that_cannot_be_removed_is_said(void **state)
@@ -596,14 +883,12 @@ static void an_original_that_cannot_be_removed_is_said(void **state)
 	(void)state;
 	for (int look = 0; look < 2; look++) {
 		struct spool *spool;
-		struct error err;
 
 		put("x.csv", "one", 3);
 		spool = started("x.csv");
 		assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 		*(look ? &t.fail_fstatat : &t.fail_unlinkat) = EIO;
-		assert_false(spool_finish(spool, &err));
-		assert_non_null(strstr(err.text, "was loaded and then cannot be"));
+		assert_finish_fails(spool, false, "was loaded and then cannot be");
 		assert_content(in_drop(".trackbridge-x.csv"), "one", 3);
 		unlink(in_drop(".trackbridge-x.csv"));
 	}
@@ -638,11 +923,11 @@ static void a_left_over_is_taken_as_it_is(void **state)
 	(void)state;
 	put(".trackbridge-x.csv", "old", 3);
 	put("x.csv", "new", 3);
-	assert_true(spool_start(t.drop, "x.csv", ".trackbridge-x.csv", true, t.copy, &spool, &step, NULL));
+	assert_true(start("x.csv", ".trackbridge-x.csv", SPOOL_LEFT_OVER, &spool, &step, NULL));
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 	assert_string_equal(spool_file(spool)->name, "x.csv");
 	assert_content(t.copy, "old", 3);
-	assert_true(spool_finish(spool, NULL));
+	assert_finished(spool);
 	assert_false(there(in_drop(".trackbridge-x.csv")));
 	assert_content(in_drop("x.csv"), "new", 3);
 }
@@ -658,11 +943,11 @@ static void what_is_being_taken_is_no_left_over(void **state)
 	spool = started("x.csv");
 	memcpy(kept, t.copy, sizeof(kept));
 	snprintf(t.copy, sizeof(t.copy), "%s/8", t.spool);
-	assert_not_started_as("x.csv", true, SPOOL_UNFIT, "already being taken");
+	assert_not_started_as("x.csv", SPOOL_LEFT_OVER, SPOOL_UNFIT, "already being taken");
 	assert_true(there(in_drop(".trackbridge-x.csv")));
 	memcpy(t.copy, kept, sizeof(kept));
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
-	assert_true(spool_finish(spool, NULL));
+	assert_finished(spool);
 
 	/* A lock of the writer is nothing to a new file. */
 	put("x.csv", "one", 3);
@@ -683,7 +968,7 @@ static void a_long_name_is_taken(void **state)
 	memcpy(name + 251, ".csv", 5);
 	taken = spool_taken_name(name);
 	put(name, "one", 3);
-	assert_true(spool_start(t.drop, name, taken, false, t.copy, &spool, &step, NULL));
+	assert_true(start(name, taken, SPOOL_TAKE, &spool, &step, NULL));
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 	assert_string_equal(spool_file(spool)->name, name);
 	assert_true(there(in_drop(taken)));
@@ -733,6 +1018,19 @@ int main(void)
 		TEST(a_failure_of_ours_gives_the_name_back),
 		TEST(a_look_that_fails_gives_the_name_back),
 		TEST(an_original_that_cannot_be_removed_is_said),
+		TEST(a_file_that_is_open_for_writing_is_left_alone),
+		TEST(a_file_that_was_opened_for_writing_while_it_was_copied_gets_its_name_back),
+		TEST(a_file_with_a_write_lease_is_left_alone),
+		TEST(a_file_larger_than_the_most_is_left_alone),
+		TEST(a_file_that_would_leave_too_little_room_is_not_begun),
+		TEST(a_file_system_without_a_size_has_room),
+		TEST(a_clone_needs_no_room_but_min_free),
+		TEST(a_clone_that_was_possible_and_then_is_not_leaves_nothing_behind),
+		TEST(room_that_others_take_meanwhile_ends_the_copy),
+		TEST(a_kept_file_is_copied_and_left_as_it_is),
+		TEST(a_kept_file_that_is_dropped_stays),
+		TEST(a_kept_file_obeys_the_bounds),
+		TEST(a_name_of_escapes_leaves_room_for_the_reason),
 		TEST(a_dropped_file_gets_its_name_back_if_it_is_free),
 		TEST(a_left_over_is_taken_as_it_is),
 		TEST(what_is_being_taken_is_no_left_over),

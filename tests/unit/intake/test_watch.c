@@ -595,7 +595,7 @@ static void inotify_that_cannot_be_had_is_said_once(void **state)
 	t.inotify = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	put("x.csv");
 	watching(CONFIG_CLOSED);
-	snprintf(line, sizeof(line), "lyon: inotify: %s: files are found by the scan alone", strerror(EINVAL));
+	snprintf(line, sizeof(line), "inotify: %s: files are found by the scan alone", strerror(EINVAL));
 	assert_complaint(line);
 	pass(3 * SCAN);
 	assert_complaint(NULL);
@@ -748,6 +748,144 @@ static void a_name_that_is_given_back_has_to_stand_still(void **state)
 	t.watch = NULL;
 }
 
+/* As spool does it: the two renames, and then the word that the file was not at fault. */
+static void take_and_give_back(const char *name, bool rewritten, bool hear)
+{
+	char taken[128];
+
+	snprintf(taken, sizeof(taken), ".trackbridge-%s", name);
+	move(name, taken);
+	watch_taken(t.watch, name);
+	if (rewritten)
+		put(taken);
+	move(taken, name);
+	watch_back(t.watch, name, t.now);
+	hear_events(hear);
+}
+
+static void a_file_that_was_not_at_fault_keeps_its_place(void **state)
+{
+	static const enum config_complete rules[] = { CONFIG_RENAMED, CONFIG_CLOSED, CONFIG_STABLE, CONFIG_MARKER };
+
+	(void)state;
+	put("a.csv.done");
+	put("b.csv.done");
+	for (size_t i = 0; i < 4; i++) {
+		for (int hear = 0; hear < 2; hear++) {
+			put("a.csv");
+			put("b.csv");
+			set_time("a.csv", 1);
+			watching(rules[i]);
+			pass(QUIET);
+			for (int again = 0; again < 3; again++) {
+				assert_oldest("a.csv");
+				take_and_give_back("a.csv", false, hear);
+			}
+			assert_oldest("a.csv");
+			watch_free(t.watch);
+			t.watch = NULL;
+		}
+	}
+}
+
+static void a_file_that_was_written_to_in_our_hands_has_to_stand_still(void **state)
+{
+	(void)state;
+	for (int hear = 0; hear < 2; hear++) {
+		put("x.csv");
+		watching(CONFIG_CLOSED);
+		pass(QUIET);
+		assert_oldest("x.csv");
+		take_and_give_back("x.csv", true, hear);
+		assert_oldest(NULL);
+		pass(SCAN + QUIET);
+		assert_oldest("x.csv");
+		watch_free(t.watch);
+		t.watch = NULL;
+	}
+}
+
+static void a_name_that_was_not_given_back_is_not_expected(void **state)
+{
+	(void)state;
+	watching(CONFIG_RENAMED);
+	put_by_rename("x.csv");
+	turn();
+	move("x.csv", ".trackbridge-x.csv");
+	watch_taken(t.watch, "x.csv");
+	watch_back(t.watch, "x.csv", t.now);
+	turn();
+	assert_oldest(NULL);
+	assert_int_equal(watch_waiting_files(t.watch), 0);
+}
+
+static void a_busy_file_is_judged_again_after_quiet_and_said_once(void **state)
+{
+	static const enum config_complete rules[] = { CONFIG_RENAMED, CONFIG_CLOSED, CONFIG_STABLE, CONFIG_MARKER };
+
+	(void)state;
+	put("x.csv");
+	for (size_t i = 0; i < 4; i++) {
+		if (rules[i] == CONFIG_MARKER)
+			put("x.done");
+		watching(rules[i]);
+		pass(QUIET);
+		for (int again = 0; again < 3; again++) {
+			assert_oldest("x.csv");
+			assert_int_equal(watch_busy(t.watch, "x.csv", t.now), again == 0);
+			assert_oldest(NULL);
+			assert_int_equal(watch_waiting_files(t.watch), 1);
+			pass(QUIET - 1);
+			assert_oldest(NULL);
+			pass(1);
+		}
+		assert_oldest("x.csv");
+		watch_free(t.watch);
+		t.watch = NULL;
+	}
+}
+
+static void a_busy_left_over_is_not_left_for_long(void **state)
+{
+	(void)state;
+	put(".trackbridge-x.csv");
+	watching(CONFIG_RENAMED);
+	assert_oldest(".trackbridge-x.csv");
+	assert_true(watch_busy(t.watch, ".trackbridge-x.csv", t.now));
+	assert_oldest(NULL);
+	pass(QUIET);
+	assert_oldest(".trackbridge-x.csv");
+	assert_true(watch_busy(t.watch, "absent", t.now));
+}
+
+/* Times of files are set by their writers. */
+static void quiet_is_measured_by_what_was_seen_and_not_by_the_file_s_time(void **state)
+{
+	static const int64_t times[] = { 0, 1, INT64_C(4102444800000000000) }; /* 1970, and the year 2100 */
+	static const enum config_complete rules[] = { CONFIG_CLOSED, CONFIG_STABLE, CONFIG_RENAMED };
+
+	(void)state;
+	for (size_t i = 0; i < 9; i++) {
+		put("x.csv");
+		set_time("x.csv", times[i / 3]);
+		watching(rules[i % 3]);
+		pass(QUIET - 1);
+		assert_oldest(NULL);
+		pass(1);
+		take("x.csv");
+		turn();
+		put("y.csv");
+		set_time("y.csv", times[i / 3]);
+		turn();
+		pass(QUIET - 1);
+		assert_oldest(NULL);
+		pass(SCAN + 1);
+		take("y.csv");
+		watch_free(t.watch);
+		t.watch = NULL;
+	}
+}
+
 static void a_marker_completes_its_file_at_once(void **state)
 {
 	static const char *const markers[] = { "x.csv.done", "x.done" };
@@ -849,18 +987,18 @@ static void what_is_no_file_is_told_once_and_never_complete(void **state)
 	assert_int_equal(mkdir(in_drop("upload"), 0777), 0);
 	move("upload", "folder.csv");
 	pass(SCAN);
-	assert_complaint("lyon: folder.csv is a directory, not a file: left alone");
+	assert_complaint("folder.csv is a directory, not a file: left alone");
 	assert_int_equal(symlink("target", in_drop("link.tmp")), 0);
 	move("link.tmp", "link\n.csv");
 	turn();
-	assert_complaint("lyon: link\\x0A.csv is a link, not a file: left alone");
+	assert_complaint("link\\x0A.csv is a link, not a file: left alone");
 	assert_int_equal(mkfifo(in_drop("pipe.csv"), 0666), 0);
 	turn();
-	assert_complaint("lyon: pipe.csv is a pipe, not a file: left alone");
+	assert_complaint("pipe.csv is a pipe, not a file: left alone");
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", in_drop("s.csv"));
 	assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof(address)), 0);
 	turn();
-	assert_complaint("lyon: s.csv is a socket, not a file: left alone");
+	assert_complaint("s.csv is a socket, not a file: left alone");
 	close(server);
 	assert_int_equal(symlink("target", in_drop("gone.csv")), 0);
 	turn();
@@ -876,13 +1014,13 @@ static void complaints_are_bounded(void **state)
 	char name[32];
 
 	(void)state;
-	for (int i = 0; i < 1100; i++) {
+	for (int i = 0; i < 20100; i++) {
 		snprintf(name, sizeof(name), "%d.csv", i);
 		assert_int_equal(symlink("target", in_drop(name)), 0);
 	}
 	watching(CONFIG_CLOSED);
-	assert_complaint("lyon: 1000 matching names are no files: further ones are not told");
-	for (int i = 0; i < 1000; i++) {
+	assert_complaint("20000 matching names are no files: further ones are not counted");
+	for (int i = 0; i < 20000; i++) {
 		struct text line = { 0 };
 
 		assert_true(watch_next_complaint(t.watch, &line));
@@ -1146,6 +1284,12 @@ int main(void)
 		TEST(a_shortened_left_over_need_not_match),
 		TEST(a_file_in_our_hands_is_no_left_over),
 		TEST(a_name_that_is_given_back_has_to_stand_still),
+		TEST(a_file_that_was_not_at_fault_keeps_its_place),
+		TEST(a_file_that_was_written_to_in_our_hands_has_to_stand_still),
+		TEST(a_name_that_was_not_given_back_is_not_expected),
+		TEST(a_busy_file_is_judged_again_after_quiet_and_said_once),
+		TEST(a_busy_left_over_is_not_left_for_long),
+		TEST(quiet_is_measured_by_what_was_seen_and_not_by_the_file_s_time),
 		TEST(a_marker_completes_its_file_at_once),
 		TEST(a_scan_finds_file_and_marker),
 		TEST(what_is_no_file_is_no_marker),

@@ -1,0 +1,129 @@
+#include "base/log.h"
+#include "intake/intake_inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How often room for a file that has none is looked for. */
+enum { ROOM_MS = 5000 };
+
+static void log_state(const struct source *source)
+{
+	const struct log_field fields[] = { { "source", source->config->name } };
+
+	if (source->state == WATCH_OPEN)
+		log_fields(LOG_NOTICE, fields, 1, "%s: watching %s", source->config->name, source->config->drop);
+	else
+		log_fields(LOG_WARNING, fields, 1, "%s: waiting for %s: %s", source->config->name, source->config->drop, source->reason);
+}
+
+static void look_and_complain(struct intake *intake, int index)
+{
+	struct source *source = &intake->sources[index];
+	struct text complaint = { 0 };
+
+	if (watch_next_ms(source->watch) <= intake->now_ms)
+		watch_run(source->watch, intake->now_ms);
+	for (; watch_next_complaint(source->watch, &complaint); text_clear(&complaint))
+		source_say(intake, index, LOG_WARNING, complaint.data);
+	text_free(&complaint);
+	source_tell_count(intake, index, false);
+}
+
+void source_look(struct intake *intake, int index)
+{
+	struct source *source = &intake->sources[index];
+	enum watch_state state;
+	const char *reason;
+
+	look_and_complain(intake, index);
+	state = watch_state(source->watch);
+	reason = watch_reason(source->watch);
+	if (!source->seen || state != source->state || strcmp(reason, source->reason) != 0) {
+		source->seen = true;
+		source->state = state;
+		snprintf(source->reason, sizeof(source->reason), "%s", reason);
+		source->stored = false;
+		log_state(source);
+	}
+	if (source->stored && source->waiting_files == watch_waiting_files(source->watch))
+		return;
+	source->waiting_files = watch_waiting_files(source->watch);
+	source->stored =
+		queue_source_store(intake->queue, index, state == WATCH_OPEN ? "open" : "waiting", source->reason, source->waiting_files);
+}
+
+void source_say(struct intake *intake, int index, int priority, const char *line)
+{
+	struct source *source = &intake->sources[index];
+	const struct log_field fields[] = { { "source", source->config->name } };
+
+	if (told_may(&source->told, intake->now_ms))
+		log_fields(priority, fields, 1, "%s: %s", source->config->name, line);
+}
+
+void source_tell_count(struct intake *intake, int index, bool ending)
+{
+	struct source *source = &intake->sources[index];
+	const struct log_field fields[] = { { "source", source->config->name } };
+	int64_t counted = told_count(&source->told, intake->now_ms, ending);
+
+	if (counted)
+		log_fields(LOG_WARNING, fields, 1,
+			   "%s: %" PRId64 " more lines like those before were counted and not written: look into %s", source->config->name,
+			   counted, source->config->drop);
+}
+
+void source_hold(struct intake *intake, int index, enum spool_step step, const char *name, const struct error *err)
+{
+	struct source *source = &intake->sources[index];
+	/* A file system that says no says it of every file; room is a matter of each. */
+	bool said = source->held == step && (step == SPOOL_STUCK || strcmp(source->held_name, name) == 0);
+
+	source->again_at = intake->now_ms + (step == SPOOL_FULL ? ROOM_MS : source->config->scan_ms);
+	if (said)
+		return;
+	source->held = step;
+	free(source->held_name);
+	source->held_name = xstrdup(name);
+	if (step == SPOOL_STUCK) {
+		struct error why = *err;
+
+		error_prefix(&why, "nothing can be taken now, it is tried again at each scan: ");
+		source_say(intake, index, LOG_ERR, why.text);
+	} else {
+		source_say(intake, index, LOG_WARNING, err->text);
+	}
+}
+
+void source_goes_on(struct intake *intake, int index)
+{
+	struct source *source = &intake->sources[index];
+
+	if (source->held != SPOOL_MORE)
+		log_write(LOG_NOTICE, "%s: files are taken again", source->config->name);
+	source->held = SPOOL_MORE;
+	free(source->held_name);
+	source->held_name = NULL;
+}
+
+const char *source_next(const struct intake *intake, int index)
+{
+	const struct source *source = &intake->sources[index];
+
+	return intake->now_ms < source->again_at ? NULL : watch_oldest(source->watch);
+}
+
+int64_t source_next_ms(const struct intake *intake, int index)
+{
+	const struct source *source = &intake->sources[index];
+	int64_t next = watch_next_ms(source->watch), count = told_next_ms(&source->told);
+
+	if (count < next)
+		next = count;
+	if (intake->now_ms < source->again_at && source->again_at < next && watch_oldest(source->watch))
+		next = source->again_at;
+	return next;
+}
