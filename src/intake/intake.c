@@ -137,6 +137,7 @@ void intake_act(struct intake *intake, bool committed)
 	if (intake->take.state == TAKE_RECORDED) {
 		if (committed) {
 			intake->landed += intake->take.duplicate_of != 0;
+			source_manifest_came(intake, intake->take.source);
 			take_finish(intake);
 			load_wake(intake->load);
 		} else {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "intake/intake.h"
+#include "intake/late.h"
 #include "intake/load.h"
 #include "intake/spool.h"
 #include "intake/told.h"
@@ -41,6 +42,9 @@ struct source {
 	int64_t again_at;     /* when it is tried again; in the past: nothing is held back */
 	enum spool_step held; /* why it was held last and nothing was taken since: SPOOL_FULL, SPOOL_STUCK; SPOOL_MORE: no */
 	char *held_name;      /* for which file that was said */
+	char held_why[256];
+	struct late late;
+	bool late_begun; /* the database was asked since when it waits */
 };
 
 struct intake {
@@ -69,6 +73,9 @@ void source_tell_count(struct intake *intake, int source, bool ending);
 /* source_hold makes the source wait, with its oldest file that cannot be taken now; source_goes_on is told that one was copied. */
 void source_hold(struct intake *intake, int source, enum spool_step step, const char *name, const struct error *err);
 void source_goes_on(struct intake *intake, int source);
+
+/* source_manifest_came is told that a manifest of the source was recorded. */
+void source_manifest_came(struct intake *intake, int source);
 
 /* source_next gives the name to take next, or NULL; source_next_ms when there is something to do for it by time alone (steady ms). */
 const char *source_next(const struct intake *intake, int source);

@@ -1,3 +1,4 @@
+#include "base/file.h"
 #include "base/log.h"
 #include "intake/intake_inside.h"
 
@@ -32,6 +33,47 @@ static void look_and_complain(struct intake *intake, int index)
 	source_tell_count(intake, index, false);
 }
 
+static void look_whether_late(struct intake *intake, int index)
+{
+	struct source *source = &intake->sources[index];
+	const struct log_field fields[] = { { "source", source->config->name } };
+	int64_t since;
+
+	if (!source->late_begun && queue_source_since(intake->queue, index, &since)) {
+		source->late = late_begin(source->config->expect_every_ms, since, intake->now_ms, intake->wall_ms);
+		source->late_begun = true;
+	}
+	if (!late_look(&source->late, intake->now_ms))
+		return;
+	source->stored = false;
+	log_fields(LOG_WARNING, fields, 1, "%s: is late: no manifest came for longer than expect_every", source->config->name);
+}
+
+/* All that a person should know of the source, in one line; "" where all is well. */
+static void tell_reason(const struct source *source, struct text *text)
+{
+	const char *held = source->held == SPOOL_MORE ? "" : source->held_why;
+	char since[32];
+
+	text_append_string(text, source->reason);
+	text_printf(text, "%s%s", text->length && held[0] ? "; " : "", held);
+	if (source->late.is_late) {
+		text_time(since, source->late.since_ms);
+		text_printf(text, "%sno manifest since %s (expect_every)", text->length ? "; " : "", since);
+	}
+}
+
+static void store(struct intake *intake, int index)
+{
+	struct source *source = &intake->sources[index];
+	const char *state = source->state != WATCH_OPEN ? "waiting" : source->late.is_late ? "late" : "open";
+	scoped_text struct text reason = { 0 };
+
+	tell_reason(source, &reason);
+	source->waiting_files = watch_waiting_files(source->watch);
+	source->stored = queue_source_store(intake->queue, index, state, reason.data, source->waiting_files);
+}
+
 void source_look(struct intake *intake, int index)
 {
 	struct source *source = &intake->sources[index];
@@ -48,11 +90,20 @@ void source_look(struct intake *intake, int index)
 		source->stored = false;
 		log_state(source);
 	}
-	if (source->stored && source->waiting_files == watch_waiting_files(source->watch))
-		return;
-	source->waiting_files = watch_waiting_files(source->watch);
-	source->stored =
-		queue_source_store(intake->queue, index, state == WATCH_OPEN ? "open" : "waiting", source->reason, source->waiting_files);
+	look_whether_late(intake, index);
+	if (!source->stored || source->waiting_files != watch_waiting_files(source->watch))
+		store(intake, index);
+}
+
+void source_manifest_came(struct intake *intake, int index)
+{
+	struct source *source = &intake->sources[index];
+
+	if (source->late.is_late) {
+		log_write(LOG_NOTICE, "%s: a manifest came, it is late no more", source->config->name);
+		source->stored = false;
+	}
+	late_came(&source->late, intake->now_ms, intake->wall_ms);
 }
 
 void source_say(struct intake *intake, int index, int priority, const char *line)
@@ -88,6 +139,8 @@ void source_hold(struct intake *intake, int index, enum spool_step step, const c
 	source->held = step;
 	free(source->held_name);
 	source->held_name = xstrdup(name);
+	snprintf(source->held_why, sizeof(source->held_why), "%s", err->text);
+	source->stored = false;
 	if (step == SPOOL_STUCK) {
 		struct error why = *err;
 
@@ -102,8 +155,10 @@ void source_goes_on(struct intake *intake, int index)
 {
 	struct source *source = &intake->sources[index];
 
-	if (source->held != SPOOL_MORE)
+	if (source->held != SPOOL_MORE) {
+		source->stored = false;
 		log_write(LOG_NOTICE, "%s: files are taken again", source->config->name);
+	}
 	source->held = SPOOL_MORE;
 	free(source->held_name);
 	source->held_name = NULL;
@@ -119,10 +174,12 @@ const char *source_next(const struct intake *intake, int index)
 int64_t source_next_ms(const struct intake *intake, int index)
 {
 	const struct source *source = &intake->sources[index];
-	int64_t next = watch_next_ms(source->watch), count = told_next_ms(&source->told);
+	int64_t next = watch_next_ms(source->watch), count = told_next_ms(&source->told), late = late_next_ms(&source->late);
 
 	if (count < next)
 		next = count;
+	if (late < next)
+		next = late;
 	if (intake->now_ms < source->again_at && source->again_at < next && watch_oldest(source->watch))
 		next = source->again_at;
 	return next;

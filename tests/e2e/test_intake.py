@@ -254,6 +254,26 @@ def sanitized() -> bool:
     return b"__asan_init" in Path(binary()).read_bytes()
 
 
+class LateTest(Scene):
+    def test_a_source_without_a_manifest_for_so_long_is_late_until_the_next_one(self) -> None:
+        bureau = self.scene(sources=[{"expect_every": "2s"}, {"name": "tours"}], top={"metrics_file": "late.prom"})
+        bureau.start()
+        late = bureau.wait(lambda: next((s for s in bureau.sources() if s["state"] == "late"), None), "the late source")
+        self.assertEqual((late["source"], bureau.sources()[1]["state"]), ("lyon", "open"))
+        self.assertRegex(str(late["reason"]), r"^no manifest since 20\d\d-.*Z \(expect_every\)$")
+        self.assertRegex(bureau.cli("status").stdout, r"lyon +late")
+        bureau.wait(lambda: 'trackbridge_source_late{source="lyon"} 1' in (bureau.root / "late.prom").read_text(), "the metric", 30)
+        bureau.drop("a.csv", Manifest([Row("c1")]))
+        bureau.wait(lambda: bureau.sources()[0]["state"] == "open", "the end of being late")
+        self.assertEqual(bureau.sources()[0]["reason"], "")
+        bureau.wait(lambda: bureau.sources()[0]["state"] == "late", "the late source again")
+        # A restart does not begin the wait anew.
+        self.assertEqual(bureau.stop(), 0)
+        bureau.start()
+        bureau.wait(lambda: bureau.log.count("is late:") == 3, "what is said after a start")
+        self.assertEqual(bureau.log.count("late no more"), 1)
+
+
 class LargeTest(Scene):
 
     def test_loading_a_large_manifest_neither_stalls_a_small_one_nor_grows_memory(self) -> None:
