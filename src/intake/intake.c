@@ -29,6 +29,7 @@ bool intake_new(const struct config *config, struct queue *queue, struct intake 
 		intake->sources[i].watch = watch_new(&config->sources[i], intake->inotify);
 		intake->sources[i].state = WATCH_OPEN;
 	}
+	take_clear(intake);
 	intake->load = load_new(config, queue);
 	*ret_intake = intake;
 	return true;
@@ -134,15 +135,14 @@ void intake_gather(struct intake *intake, int64_t now_ms, int64_t wall_ms, bool 
 
 void intake_act(struct intake *intake, bool committed)
 {
-	if (intake->take.state == TAKE_RECORDED) {
-		if (committed) {
-			intake->landed += intake->take.duplicate_of != 0;
-			source_manifest_came(intake, intake->take.source);
-			take_finish(intake);
-			load_wake(intake->load);
-		} else {
-			intake->take.state = TAKE_COPIED;
-		}
+	if (intake->take.state == TAKE_RECORDED && committed) {
+		intake->landed += intake->take.duplicate_of != 0;
+		source_manifest_came(intake, intake->take.source);
+		take_finish(intake);
+		load_wake(intake->load);
+	} else if (!committed && (intake->take.state == TAKE_RECORDED || intake->take.state == TAKE_COPIED)) {
+		/* Next time its number may be another's. */
+		take_unrecord(intake);
 	}
 	if (!committed) {
 		for (size_t i = 0; i < intake->config->n_sources; i++)

@@ -24,9 +24,9 @@ struct take {
 	enum take_state state;
 	int source;
 	bool left_over;
-	char *name, *taken_name, *copy, *marker;
+	char *name, *taken_name, *marker;
 	struct spool *spool;
-	int64_t manifest, duplicate_of;
+	int64_t manifest, duplicate_of; /* of TAKE_RECORDED and after */
 };
 
 struct source {
@@ -84,12 +84,17 @@ int64_t source_next_ms(const struct intake *intake, int source);
 /* take_begin takes the file that a source's watch found; take.state tells whether it could be. */
 void take_begin(struct intake *intake, int source, const char *found);
 
-/* take_copy does a slice of the copy, take_record puts what is copied into the turn's transaction. */
+/* take_copy does a slice of the copy; take_record puts what is copied into the turn's transaction, and take_unrecord is told that its
+ * commit failed. */
 void take_copy(struct intake *intake);
 void take_record(struct intake *intake);
+void take_unrecord(struct intake *intake);
 
 /* take_finish removes the original of a file that is durably recorded. */
 void take_finish(struct intake *intake);
+
+/* take_clear removes the copy that a crash left half made. */
+void take_clear(const struct intake *intake);
 
 /* take_forget ends a take: what is not finished is given its name back. */
 void take_forget(struct take *take);

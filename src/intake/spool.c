@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool same_time(struct timespec a, struct timespec b)
@@ -58,12 +59,7 @@ bool spool_hash_begin(struct spool *spool, struct error *err)
 
 static bool sync_copy(const struct spool *spool, struct error *err)
 {
-	const char *slash = strrchr(spool->copy_path, '/');
-	scoped_free char *folder = slash ? xstrndup(spool->copy_path, (size_t)(slash - spool->copy_path) + 1) : xstrdup(".");
-
-	if (fsync(spool->copy) < 0)
-		return error_errno(err, errno, "%s cannot be synced", spool->copy_path);
-	return file_sync_directory(folder, err);
+	return fsync(spool->copy) == 0 || error_errno(err, errno, "%s cannot be synced", spool->copy_path);
 }
 
 static enum spool_step last_byte_read(struct spool *spool, struct error *err)
@@ -152,6 +148,18 @@ enum spool_step spool_copy(struct spool *spool, struct error *err)
 	case SPOOL_FAILED: give_name_back(spool); remove_copy(spool);
 	}
 	return step;
+}
+
+bool spool_move(struct spool *spool, const char *copy, struct error *err)
+{
+	const char *slash = strrchr(copy, '/');
+	scoped_free char *folder = slash ? xstrndup(copy, (size_t)(slash - copy) + 1) : xstrdup(".");
+
+	if (rename(spool->copy_path, copy) < 0)
+		return error_errno(err, errno, "%s cannot be renamed to %s", spool->copy_path, copy);
+	free(spool->copy_path);
+	spool->copy_path = xstrdup(copy);
+	return file_sync_directory(folder, err);
 }
 
 const struct spool_file *spool_file(const struct spool *spool)

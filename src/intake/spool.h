@@ -15,7 +15,7 @@ struct spool; /* one file being taken */
 
 enum spool_step {
 	SPOOL_MORE,    /* call again */
-	SPOOL_COPIED,  /* complete, hashed and synced under spool/<id>: record it */
+	SPOOL_COPIED,  /* complete, hashed and synced: record it */
 	SPOOL_CHANGED, /* it changed, or was opened for writing, while it was copied: given its name back, to be looked at later */
 	SPOOL_BUSY,    /* a process of this machine has it open for writing: left as it is, to be looked at later */
 	SPOOL_UNFIT,   /* not a regular file, vanished, too large, or cannot be renamed: left alone until it changes */
@@ -34,7 +34,7 @@ struct spool_wish {
 	const char *directory;
 	const char *name;       /* as it is recorded; what a file to be taken is called in the directory */
 	const char *taken_name; /* what it is called there while it is being taken */
-	const char *copy;       /* path to copy to */
+	const char *copy;       /* path to copy to, until spool_move */
 	enum spool_mode mode;
 	int64_t min_free;   /* so many bytes must stay free where the copy is */
 	int64_t most_bytes; /* a larger file is unfit; 0: any */
@@ -60,6 +60,9 @@ bool spool_start(const struct spool_wish *wish, struct spool **ret_spool, enum s
 /* spool_copy does one slice, and sees that min_free stays free. After any step but SPOOL_MORE and SPOOL_COPIED, spool_drop is all that is
  * left to be called. */
 enum spool_step spool_copy(struct spool *spool, struct error *err);
+
+/* spool_move gives what was copied another path in the same folder, and makes that durable. Where it fails, it has one of the two. */
+bool spool_move(struct spool *spool, const char *copy, struct error *err);
 
 /* spool_file describes what was copied; valid after SPOOL_COPIED until spool_finish or spool_drop. */
 const struct spool_file *spool_file(const struct spool *spool);

@@ -17,7 +17,6 @@ void take_forget(struct take *take)
 	spool_drop(take->spool);
 	free(take->name);
 	free(take->taken_name);
-	free(take->copy);
 	free(take->marker);
 	*take = (struct take){ 0 };
 }
@@ -110,20 +109,33 @@ static void not_taken(struct intake *intake, const char *found, enum spool_step 
 	}
 }
 
+static char *spool_path(const struct intake *intake, const char *name)
+{
+	struct text path = { 0 };
+
+	text_printf(&path, "%s/spool/%s", intake->config->state_dir, name);
+	return path.data;
+}
+
+void take_clear(const struct intake *intake)
+{
+	scoped_free char *path = spool_path(intake, "taking");
+
+	unlink(path);
+}
+
 static bool start(struct intake *intake, const char *found)
 {
 	struct take *take = &intake->take;
 	const struct config_source *source = &intake->config->sources[take->source];
-	scoped_text struct text copy = { 0 };
+	scoped_free char *copy = spool_path(intake, "taking");
 	enum spool_step step;
 	struct error err;
 
-	text_printf(&copy, "%s/spool/%" PRId64, intake->config->state_dir, take->manifest);
-	take->copy = xstrdup(copy.data);
 	if (spool_start(&(struct spool_wish){ .directory = source->drop,
 					      .name = take->name,
 					      .taken_name = take->taken_name,
-					      .copy = take->copy,
+					      .copy = copy,
 					      .mode = take->left_over ? SPOOL_LEFT_OVER : SPOOL_TAKE,
 					      .min_free = intake->config->min_free_space,
 					      .most_bytes = source->max_file_bytes },
@@ -147,7 +159,7 @@ void take_begin(struct intake *intake, int index, const char *found)
 	known = recorded_before(intake, take, found);
 	if (known == KNOWN_GONE)
 		watch_taken(watch, found);
-	if (known == KNOWN_NOT && queue_manifest_next(intake->queue, &take->manifest) && start(intake, found)) {
+	if (known == KNOWN_NOT && start(intake, found)) {
 		take->state = TAKE_COPYING;
 		watch_taken(watch, found);
 		return;
@@ -193,18 +205,33 @@ void take_record(struct intake *intake)
 		.mtime_ns = file->mtime_ns,
 		.wall_ms = intake->wall_ms,
 	};
-	int64_t manifest;
+	scoped_free char *copy = NULL;
+	struct error err;
+	char number[24];
 
-	if (!queue_manifest_record(intake->queue, &as, &manifest, &take->duplicate_of))
+	if (!queue_manifest_record(intake->queue, &as, &take->manifest, &take->duplicate_of))
 		return;
-	if (manifest != take->manifest) {
-		struct error err;
-
-		error_set(&err, ERROR_INTERNAL, "manifest %" PRId64 " was to be recorded, it became %" PRId64, take->manifest, manifest);
+	/* Numbers are given out in the transaction; until then somebody else may get this one. */
+	snprintf(number, sizeof(number), "%" PRId64, take->manifest);
+	copy = spool_path(intake, number);
+	if (spool_move(take->spool, copy, &err))
+		take->state = TAKE_RECORDED;
+	else
 		queue_spoil(intake->queue, &err);
+}
+
+void take_unrecord(struct intake *intake)
+{
+	struct take *take = &intake->take;
+	scoped_free char *copy = spool_path(intake, "taking");
+	struct error err;
+
+	if (spool_move(take->spool, copy, &err)) {
+		take->state = TAKE_COPIED;
 		return;
 	}
-	take->state = TAKE_RECORDED;
+	failed(intake, &err);
+	take_forget(take);
 }
 
 static void log_taken(const struct intake *intake)

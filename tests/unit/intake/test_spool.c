@@ -619,13 +619,8 @@ static void a_failure_of_ours_gives_the_name_back(void **state)
 	assert_copy_fails(started("x.csv"), SPOOL_FULL, "quota");
 	t.fail_pread = EIO;
 	assert_copy_fails(started("x.csv"), SPOOL_STUCK, "cannot be read");
-	for (t.fail_fsync_after = 0; t.fail_fsync_after < 2;) {
-		int which = t.fail_fsync_after;
-
-		t.fail_fsync = EIO;
-		assert_copy_fails(started("x.csv"), SPOOL_FAILED, "cannot be synced");
-		t.fail_fsync_after = which + 1;
-	}
+	t.fail_fsync = EIO;
+	assert_copy_fails(started("x.csv"), SPOOL_FAILED, "cannot be synced");
 	assert_content(in_drop("x.csv"), "one", 3);
 	t.fail_pread = t.fail_write = EINTR;
 	take_and_check("one", 3);
@@ -894,6 +889,35 @@ static void an_original_that_cannot_be_removed_is_said(void **state)
 	}
 }
 
+static void a_copy_may_be_given_another_name(void **state)
+{
+	struct spool *spool;
+	struct error err;
+	char other[96], kept[96];
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s/8", t.spool);
+	memcpy(kept, t.copy, sizeof(kept));
+	put("x.csv", "one", 3);
+	spool = started("x.csv");
+	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
+	assert_true(spool_move(spool, other, &err));
+	assert_content(other, "one", 3);
+	assert_false(there(t.copy));
+	assert_true(spool_move(spool, other, &err));
+	/* The name is there; only whether it stays is not known. */
+	t.fail_fsync = EIO;
+	t.fail_fsync_after = 0;
+	assert_false(spool_move(spool, t.copy, &err));
+	assert_non_null(strstr(err.text, "cannot be synced"));
+	assert_true(spool_move(spool, other, &err));
+	assert_false(spool_move(spool, t.drop, &err));
+	assert_non_null(strstr(err.text, "cannot be renamed to"));
+	spool_drop(spool);
+	assert_false(there(other) || there(kept));
+	assert_content(in_drop("x.csv"), "one", 3);
+}
+
 static void a_dropped_file_gets_its_name_back_if_it_is_free(void **state)
 {
 	struct spool *spool;
@@ -1031,6 +1055,7 @@ int main(void)
 		TEST(a_kept_file_that_is_dropped_stays),
 		TEST(a_kept_file_obeys_the_bounds),
 		TEST(a_name_of_escapes_leaves_room_for_the_reason),
+		TEST(a_copy_may_be_given_another_name),
 		TEST(a_dropped_file_gets_its_name_back_if_it_is_free),
 		TEST(a_left_over_is_taken_as_it_is),
 		TEST(what_is_being_taken_is_no_left_over),
