@@ -5,6 +5,7 @@
 #include "intake/zone.h"
 #include "track/civil.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -64,23 +65,71 @@ bool date_format_has_offset(const char *format)
 	return offset;
 }
 
+/* The most digits of a conversion that reads nothing else; 0 for others. */
+static size_t digits_of(const char *conversion)
+{
+	if (conversion[0] != '%' || !conversion[1])
+		return 0;
+	if (conversion[1] == 'Y')
+		return 4;
+	return conversion[1] == 'j' ? 3 : strchr("CydemHIklMS", conversion[1]) ? 2 : 0;
+}
+
+/* How far the first length bytes of a format reach in a value that it is known to match. */
+static ptrdiff_t reach(const char *value, const char *format, size_t length)
+{
+	scoped_free char *beginning = xstrdup(format);
+	struct tm tm = { 0 };
+	const char *rest;
+
+	beginning[length] = '\0';
+	rest = strptime(value, beginning, &tm);
+	return rest ? rest - value : 0;
+}
+
+/* Numbers with nothing between them are told apart by their widths alone: for %Y%m%d, 2026112 might be two days. */
+static bool runs_are_whole(const char *value, const char *format)
+{
+	const char *at = format;
+
+	while (*at) {
+		const char *run = at;
+		size_t digits, all = 0, first = digits_of(at);
+
+		for (; (digits = digits_of(at)) > 0; at += 2)
+			all += digits;
+		if (all > first &&
+		    reach(value, format, (size_t)(at - format)) - reach(value, format, (size_t)(run - format)) != (ptrdiff_t)all)
+			return false;
+		if (at == run)
+			at += at[0] == '%' && at[1] ? 2 : 1;
+	}
+	return true;
+}
+
+static bool does_not_match(const char *value, const char *format, struct text *ret_reason)
+{
+	fault(ret_reason, value, "does not match \"");
+	text_escape(ret_reason, format, strlen(format));
+	text_append_string(ret_reason, "\"");
+	return false;
+}
+
 static bool read_format(const char *value, const char *format, struct reading *ret_reading, struct text *ret_reason)
 {
 	struct tm tm = { .tm_year = NO_YEAR - 1900, .tm_mon = -1 };
 	const char *rest = strptime(value, format, &tm);
 
-	if (!rest) {
-		fault(ret_reason, value, "does not match \"");
-		text_escape(ret_reason, format, strlen(format));
-		text_append_string(ret_reason, "\"");
-		return false;
-	}
+	if (!rest)
+		return does_not_match(value, format, ret_reason);
 	if (*rest) {
 		fault(ret_reason, value, "has ");
 		cell_quote(ret_reason, rest);
 		text_append_string(ret_reason, " left over behind the date");
 		return false;
 	}
+	if (!runs_are_whole(value, format))
+		return does_not_match(value, format, ret_reason);
 	if (tm.tm_year + 1900 == NO_YEAR || tm.tm_mon < 0 || tm.tm_mday == 0)
 		return fault(ret_reason, value, "is no whole date: the format has no year, month or day");
 	ret_reading->civil = (struct civil){ tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec };

@@ -117,6 +117,28 @@ static void what_is_no_whole_date_is_rejected_with_the_reason(void **state)
 	CHECK(cases, false);
 }
 
+static void numbers_with_nothing_between_them_have_all_their_digits(void **state)
+{
+	static const struct date_case good[] = {
+		{ "20261122", "%Y%m%d", "UTC", NOON, "2026-11-22T12:00:00Z" },
+		{ "2026 1 2", "%Y%m%d", "UTC", NOON, "2026-01-02T12:00:00Z" },
+		{ "22112026 9:05", "%d%m%Y %H:%M", "UTC", NO_TIME, "2026-11-22T09:05:00Z" },
+		{ "1/2/2026 0905", "%d/%m/%Y %H%M", "UTC", NO_TIME, "2026-02-01T09:05:00Z" },
+		{ "20261122T090507", "%Y%m%dT%H%M%S", "UTC", NO_TIME, "2026-11-22T09:05:07Z" },
+	};
+	static const struct date_case bad[] = {
+		{ "2026112", "%Y%m%d", "UTC", NOON, "'2026112' does not match \"%Y%m%d\"" },
+		{ "2211202", "%d%m%Y", "UTC", NOON, "'2211202' does not match \"%d%m%Y\"" },
+		{ "20261122143", "%Y%m%d%H%M", "UTC", NO_TIME, "'20261122143' does not match \"%Y%m%d%H%M\"" },
+		{ "20261122 143", "%Y%m%d %H%M", "UTC", NO_TIME, "'20261122 143' does not match \"%Y%m%d %H%M\"" },
+		{ "2026112 14:30", "%Y%m%d %H:%M", "UTC", NO_TIME, "'2026112 14:30' does not match \"%Y%m%d %H:%M\"" },
+	};
+
+	(void)state;
+	CHECK(good, true);
+	CHECK(bad, false);
+}
+
 static void iso_8601_is_strict(void **state)
 {
 	static const char *const bad[] = {
@@ -189,6 +211,7 @@ int main(void)
 		cmocka_unit_test(iso_8601_is_read_without_a_format),
 		cmocka_unit_test(other_forms_are_read_by_their_format),
 		cmocka_unit_test(what_is_no_whole_date_is_rejected_with_the_reason),
+		cmocka_unit_test(numbers_with_nothing_between_them_have_all_their_digits),
 		cmocka_unit_test(iso_8601_is_strict),
 		cmocka_unit_test(formats_tell_whether_they_have_a_time_and_an_offset),
 		cmocka_unit_test(a_timezone_exists_or_not),
