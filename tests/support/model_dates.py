@@ -39,10 +39,16 @@ def _strptime(value: str, form: str) -> tuple[dict[str, int], timedelta | None, 
     """The numbers, the offset and what is left over; None where the text does not match."""
     found: dict[str, int] = {}
     offset = None
-    at = i = 0
+    at = i = run = 0
+    short = False  # a date that has lost a digit would be another date
+    wide: list[int] = []  # the digits of the numbers that have come since run with nothing between them
     form = form.replace("%F", "%Y-%m-%d").replace("%T", "%H:%M:%S").replace("%R", "%H:%M")
     while i < len(form):
         c = form[i]
+        if c != "%" or form[i + 1] not in _NUMBERS:
+            if len(wide) > 1 and at - run != sum(wide):
+                short = True
+            wide = []
         i += 1
         if c.isspace():
             while value[at:at + 1].isspace():
@@ -63,8 +69,12 @@ def _strptime(value: str, form: str) -> tuple[dict[str, int], timedelta | None, 
             number = _number(value, at, form[i])
             if not number:
                 return None
+            run = run if wide else at
+            wide.append(_NUMBERS[form[i]][0])
             found[form[i].replace("e", "d")], at = number
             i += 1
+    if not value[at:] and (short or (len(wide) > 1 and at - run != sum(wide))):
+        return None
     return found, offset, value[at:]
 
 
