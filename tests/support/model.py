@@ -66,6 +66,7 @@ class Row:
     raw: bytes = b""
     end: int = 0
     cells: list[str] = field(default_factory=list)
+    n: int = 0  # of the cells
     event: tuple[Any, ...] = ()
 
     @property
@@ -270,7 +271,7 @@ class Mapping:
 
 
 def _row(mapping: Mapping, reader: Reader, record: Record, source: str, history: History) -> Row:
-    row = Row(record.line, "queued", raw=reader.raw_of(record), end=record.end, cells=record.cells)
+    row = Row(record.line, "queued", raw=reader.raw_of(record), end=record.end, cells=record.cells, n=record.n)
     if not record.spoiled and "cardId" in mapping.fields:
         try:
             row.card = mapping.value("cardId", record) or ""
@@ -312,7 +313,7 @@ def _read(profile: Profile, source: str, raw: bytes, history: History, outcome: 
     form = profile.get("format", {})
     trailer = profile.get("trailer")
     has_header = form.get("header", True)
-    reader = Reader(raw, form)
+    reader = Reader(raw, profile)
     outcome.head = reader.skip(form.get("skip_lines", 0))
     if has_header:
         header = reader.next()

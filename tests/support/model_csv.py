@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST_CELL = 64 * 1024  # bytes of UTF-8
-MOST_CELLS = 4096
+MOST_CELL = 64 * 1024  # bytes of UTF-8, unless the source says otherwise
+MOST_CELLS = 4096  # the same
 MOST_RECORD = 16 * 1024 * 1024  # bytes of the file
 FAULT = "\udc80"  # stands for a unit that the encoding does not have
 BLANKS = " \t"
@@ -26,6 +26,7 @@ class Record:
     line: int
     offset: int
     cells: list[str] = field(default_factory=list)
+    n: int = 0  # of the cells, those beyond the most that are kept included
     spoiled: str = ""
     spoiled_cell: int = 0
     length: int = 0  # bytes, its line end included
@@ -66,6 +67,13 @@ class Charset:
         return "".join(text)
 
 
+def size_of(size: int | str) -> int:
+    """64KiB and the like, in bytes."""
+    match = re.fullmatch(r"([0-9]+)(KiB|MiB)?", str(size))
+    assert match, size
+    return int(match[1]) * {"KiB": 1 << 10, "MiB": 1 << 20, None: 1}[match[2]]
+
+
 def charset_of(form: Format, raw: bytes) -> Charset:
     name = str(form.get("encoding", "utf-8"))
     codec = codecs.lookup(name).name
@@ -99,8 +107,11 @@ def lines_of(raw: bytes, charset: Charset) -> Iterator[tuple[bytes, int]]:
 class Reader:
     """Iterates over the records; skip() first where lines are to be skipped."""
 
-    def __init__(self, raw: bytes, form: Format) -> None:
+    def __init__(self, raw: bytes, profile: dict[str, Any]) -> None:
+        form: Format = profile.get("format", {})
         self.raw = raw
+        self.most_cell = size_of(profile.get("max_cell_bytes", MOST_CELL))
+        self.most_cells = int(profile.get("max_columns", MOST_CELLS))
         self.charset = charset_of(form, raw)
         self.delimiter = {"tab": "\t"}.get(form.get("delimiter", ";"), form.get("delimiter", ";"))
         quote = form.get("quote", '"')
@@ -206,11 +217,11 @@ class Reader:
     def _fault(self, record: Record, c: str) -> None:
         record.spoil("has a NUL character" if c == "\0" else f"has bytes that are not {self.charset.name}")
 
-    @staticmethod
-    def _end_cell(record: Record, cell: str) -> None:
-        if len(record.cells) == MOST_CELLS:
-            record.spoil(f"has more than {MOST_CELLS} cells")
+    def _end_cell(self, record: Record, cell: str) -> None:
+        record.n += 1
+        if len(record.cells) == self.most_cells:
+            record.spoil(f"has more than {self.most_cells} cells (max_columns)")
             return
-        if len(cell.encode("utf-8", "surrogatepass")) > MOST_CELL:
-            record.spoil("has a cell of more than 64 KiB")
+        if len(cell.encode("utf-8", "surrogatepass")) > self.most_cell:
+            record.spoil(f"has a cell of more than {self.most_cell} bytes (max_cell_bytes)")
         record.cells.append(cell)

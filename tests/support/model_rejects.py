@@ -31,7 +31,7 @@ class Style:
 
 
 def style_of(profile: Profile, raw: bytes) -> Style:
-    reader = Reader(raw, profile.get("format", {}))
+    reader = Reader(raw, profile)
     return Style(charset_of(profile.get("format", {}), raw), reader.delimiter, reader.quote)
 
 
@@ -76,8 +76,8 @@ def rejects_file(profile: Profile, outcome: Outcome, raw: bytes) -> bytes | None
         record = row.raw[:len(row.raw) - row.end]
         if mark and raw.startswith(record) and row.line == 1:
             record = record[len(mark):]
-        cells = len(row.cells)
-        while outcome.header is not None and cells > len(outcome.header) and not row.cells[cells - 1].strip(BLANKS) \
+        cells = row.n
+        while outcome.header is not None and cells > len(outcome.header) and not "".join(row.cells[cells - 1:cells]).strip(BLANKS) \
                 and record.endswith(delimiter):
             record, cells = record[:len(record) - len(delimiter)], cells - 1
         if outcome.header is not None:
