@@ -385,7 +385,7 @@ _REPEAT = re.compile(r"\{\{([0-9]+)\*(.*?)\}\}", re.DOTALL)
 
 
 def expanded(recipe: str) -> bytes:
-    """{{N*TEXT}} is TEXT N times, with {i} counting from 1 in it; \\n, \\r and \\0 are those characters; line ends of the recipe are left out."""
+    """{{N*TEXT}} is TEXT N times, with {i} counting from 1 in it; \\n, \\r and \\0 are those characters; the recipe's line ends are left out."""
     def unescaped(text: str) -> str:
         return re.sub(r"\\([nr0\\])", lambda m: {"n": "\n", "r": "\r", "0": "\0", "\\": "\\"}[m[1]], text)
 

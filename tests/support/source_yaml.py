@@ -1,4 +1,4 @@
-"""A source's profile, as tests/data/manifests/*/source.yaml write it: block mappings by indent, flow mappings and lists on one line, scalars."""
+"""A source's profile, as tests/data/manifests/*/source.yaml write it: block mappings by indent, flow mappings and lists on one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 Yaml = Any
 
-_TOKEN = re.compile(r"""\s*([{}\[\],]|:(?=\s|$)|"(?:\\.|[^"\\])*"|'(?:''|[^'])*'|[^{}\[\],:\s"'][^{}\[\],:]*?(?=\s*(?:[{}\[\],]|:\s|:$|$)))""")
+_TOKEN = re.compile(r"""\s*([{}\[\],]|:(?=\s|$)|"(?:\\.|[^"\\])*"|'(?:''|[^'])*'|"""
+                    r"""[^{}\[\],:\s"'][^{}\[\],:]*?(?=\s*(?:[{}\[\],]|:\s|:$|$)))""")
 _ENTRY = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:''|[^'])*'|[A-Za-z_0-9.]+):(?:\s+(.*))?""")
 
 
