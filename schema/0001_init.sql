@@ -107,11 +107,12 @@ CREATE TABLE row (
     postal_code      TEXT,
     country_code     TEXT,
     shipment_date    INTEGER,                   -- seconds since 1970
-    -- which event it is (64 bits of SHA-256; compared within one card only), and whether this row stands for it:
-    -- superseded is 0 for the one row of the event that does, else the row's own number
+    -- which event it is (64 bits of SHA-256; compared within one card only), and whether this row stands for it: superseded
+    -- is 0 for the one row of the event that does. Its number is found by the card, in the tables card_0 to card_2
     event            INTEGER NOT NULL,
-    superseded       INTEGER NOT NULL,
+    superseded       INTEGER NOT NULL CHECK (superseded = 0 OR superseded = 1),
     same_as          INTEGER,                   -- of a duplicate: the row it repeats
+    replaces         INTEGER,                   -- the refused row whose event it stands for now
     -- when and after what it may go; both NULL: at once, as soon as its manifest's lane comes to it
     behind           INTEGER,                   -- the unfinished row of its card that goes before it
     due              INTEGER,                   -- it was passed by its lane and may go from then on
@@ -132,9 +133,6 @@ CREATE TABLE row (
     CHECK (due IS NULL OR (state = 0 AND behind IS NULL))
 ) STRICT;
 
--- Three questions, one index: is this event known, which rows does the card have, which of them goes first.
--- At most one row of a card stands for an event (superseded = 0).
-CREATE UNIQUE INDEX row_event ON row (card_id, issuer_no, superseded, event);
 -- Rows that were passed by their lane, by the time from which they may go.
 CREATE INDEX row_due ON row (manifest_id, issuer_no, due) WHERE due IS NOT NULL;
 -- Who waits behind a row.
@@ -142,6 +140,12 @@ CREATE INDEX row_behind ON row (behind) WHERE behind IS NOT NULL;
 -- What was claimed (to be found after a crash), and what a person has to look at. (Not with IN: SQLite would build a table of the five
 -- numbers each time that a row is written. The same goes for the checks above.)
 CREATE INDEX row_attention ON row (state) WHERE state = 1 OR state = 3 OR state = 4 OR state = 5 OR state = 6;
+
+-- Which rows a card has: for each row with a card one key, 31 bits of a hash of card_id above the 32 of row_id (src/queue/card.h).
+-- A key comes into card_0 and moves on, many at a time and in order, to card_1 and then card_2; it is in one of them.
+CREATE TABLE card_0 (key INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE card_1 (key INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE card_2 (key INTEGER PRIMARY KEY) STRICT;
 
 -- A rejected row's place in the file and the column at fault; the reason is in row.detail.
 CREATE TABLE reject (

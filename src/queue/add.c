@@ -1,3 +1,4 @@
+#include "queue/card.h"
 #include "queue/internal.h"
 
 #include <string.h>
@@ -17,9 +18,15 @@ static bool is_open(enum row_state state)
 
 static bool look_up(struct queue *queue, const struct queue_row_new *as, int64_t issuer, struct known *ret_known)
 {
-	sqlite3_stmt *statement = db_use(&queue->db, ROW_OF_CARD, "ti", as->request.card_id, issuer);
+	const char *card_id = as->request.card_id;
+	struct card_range keys = card_keys(card_id);
 	struct known known = { 0 };
+	sqlite3_stmt *statement;
 
+	*ret_known = known;
+	if (card_is_new(queue, card_id))
+		return true;
+	statement = db_use(&queue->db, ROW_OF_CARD, "iiti", keys.first, keys.last, card_id, issuer);
 	while (db_row(&queue->db, statement)) {
 		int64_t row = sqlite3_column_int64(statement, 0);
 		enum row_state state = (enum row_state)sqlite3_column_int(statement, 2);
@@ -103,12 +110,14 @@ bool queue_row_add(struct queue *queue, int64_t manifest, const struct queue_row
 	queued = state == ROW_QUEUED;
 	if (queued && !add_lane(queue, manifest, issuer->number, row))
 		return false;
-	if (db_change(db,
-		      db_use(db, ROW_ADD, "iiiztiittttziizzzt", row, manifest, as->line, issuer ? issuer->number : INT64_C(0), r->card_id,
-			     (int64_t)r->type, (int64_t)state, r->production_site, r->tracking_number, r->postal_code, r->country_code,
-			     r->type == TRACK_SHIPMENT ? r->shipment_date : INT64_C(0), as->event, queued ? INT64_C(0) : row,
-			     state == ROW_DUPLICATE ? known.event_row : INT64_C(0), queued ? known.before : INT64_C(0),
-			     queued ? INT64_C(0) : wall_ms, state == ROW_REJECTED ? as->reason : NULL)) != 1)
+	if (db_change(db, db_use(db, ROW_ADD, "iiiztiittttziizzzzt", row, manifest, as->line, issuer ? issuer->number : INT64_C(0),
+				 r->card_id, (int64_t)r->type, (int64_t)state, r->production_site, r->tracking_number, r->postal_code,
+				 r->country_code, r->type == TRACK_SHIPMENT ? r->shipment_date : INT64_C(0), as->event,
+				 queued ? INT64_C(0) : INT64_C(1), state == ROW_DUPLICATE ? known.event_row : INT64_C(0),
+				 queued ? known.event_row : INT64_C(0), queued ? known.before : INT64_C(0), queued ? INT64_C(0) : wall_ms,
+				 state == ROW_REJECTED ? as->reason : NULL)) != 1)
+		return false;
+	if (!card_add(queue, r->card_id, row))
 		return false;
 	if (state == ROW_REJECTED && db_change(db, db_use(db, REJECT_ADD, "iiit", row, as->byte_offset, as->byte_length, as->column)) != 1)
 		return false;

@@ -8,6 +8,7 @@
 #include "queue/queue.h"
 
 enum { QUEUE_MOST_ENDPOINTS = 64, QUEUE_MOST_SOURCES = 256, QUEUE_MOST_ISSUERS = 1024 };
+enum { CARD_PARTS = 4096 };
 
 /* What this turn changes in the counts of one manifest. */
 struct tally {
@@ -30,6 +31,12 @@ struct lane {
 	char refusal_code[TRACK_MOST_ERROR_CODE + 1];
 };
 
+/* Which cards have a row; see card.h. */
+struct card_filter {
+	uint64_t *words; /* NULL: no card */
+	int parts;       /* of the key space, that are in it; CARD_PARTS: all */
+};
+
 struct queue_issuer {
 	char issuer_id[64];
 	int64_t number;
@@ -50,6 +57,7 @@ struct queue_bound_endpoint {
 struct queue {
 	struct db db;
 	int64_t next_row;
+	struct card_filter cards;
 	bool any_behind; /* some row waits for another one of its card */
 
 	struct queue_bound_endpoint endpoints[QUEUE_MOST_ENDPOINTS];

@@ -147,6 +147,7 @@ void queue_close(struct queue *queue)
 		return;
 	sqlite3_finalize(queue->figures);
 	db_close(&queue->db);
+	free(queue->cards.words);
 	free(queue->tallies);
 	free(queue->lanes);
 	free(queue);

@@ -1,6 +1,7 @@
 #include "queue/read.h"
 
 #include "base/file.h"
+#include "queue/card.h"
 #include "queue/db.h"
 #include "queue/read_sql.h"
 #include "queue/read_trouble.h"
@@ -93,9 +94,18 @@ static void bind_number(sqlite3_stmt *statement, const char *name, bool present,
 		sqlite3_bind_null(statement, at);
 }
 
+static void bind_card(sqlite3_stmt *statement, const char *card_id)
+{
+	struct card_range keys = card_id ? card_keys(card_id) : (struct card_range){ 0 };
+
+	bind_text(statement, ":card", card_id);
+	bind_number(statement, ":first_key", card_id != NULL, keys.first);
+	bind_number(statement, ":last_key", card_id != NULL, keys.last);
+}
+
 static void bind_filter(sqlite3_stmt *statement, const struct queue_filter *filter, int state)
 {
-	bind_text(statement, ":card", filter->card);
+	bind_card(statement, filter->card);
 	bind_text(statement, ":source", filter->source);
 	bind_text(statement, ":operation_id", filter->operation_id);
 	bind_text(statement, ":state_name", filter->state);
@@ -290,7 +300,7 @@ bool queue_reader_event(struct queue_reader *reader, const struct track_request 
 	reader->event = statement;
 	sqlite3_reset(statement);
 	bind_text(statement, ":issuer", request->issuer_id);
-	bind_text(statement, ":card", request->card_id);
+	bind_card(statement, request->card_id);
 	bind_text(statement, ":production_site", request->production_site);
 	bind_text(statement, ":tracking_number", request->tracking_number);
 	bind_text(statement, ":postal_code", request->postal_code);

@@ -1,5 +1,7 @@
 #include "queue/read_sql.h"
 
+#include "queue/card.h"
+
 /*
  * The view's state is text that no index has, so a page of row numbers is chosen from the table first. The planner is kept from walking the
  * whole table in the order of row_id by the + before it, where the card leads.
@@ -21,7 +23,8 @@
 	" AND (:since IS NULL OR coalesce(m.released_at, m.received_at) >= :since)"
 
 const char *const read_sql[READ_SQL_N] = {
-	[READ_ROWS_OF_CARD] = ROWS_BEGIN "r.card_id = :card AND +r.row_id > :after AND +r.row_id <= :last" ROWS_END,
+	[READ_ROWS_OF_CARD] = ROWS_BEGIN "r.row_id IN (SELECT " CARD_ROW " FROM (" CARD_KEYS ") c)"
+					 " AND +r.row_id > :after AND +r.row_id <= :last" ROWS_END,
 	[READ_ROWS_IN_ATTENTION] = ROWS_BEGIN
 	"r.state = :state AND (r.state = 1 OR r.state = 3 OR r.state = 4 OR r.state = 5 OR r.state = 6) AND r.row_id > :after AND r.row_id <= :last" ROWS_END,
 	[READ_ROWS_IN_RANGE] = ROWS_BEGIN "r.row_id > :after AND r.row_id <= :last" ROWS_END,
@@ -51,7 +54,7 @@ const char *const read_sql[READ_SQL_N] = {
 				" FROM manifest m JOIN source s ON s.source_no = m.source_no"
 				" WHERE m.state = 'released' AND m.state IN ('loading', 'released') AND m.queued > 0"
 				" ORDER BY m.released_at, m.manifest_id LIMIT 1",
-	[READ_EVENT] = "SELECT r.row_id, r.state FROM row r"
+	[READ_EVENT] = "SELECT r.row_id, r.state FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
 		       " WHERE r.card_id = :card AND r.issuer_no = (SELECT issuer_no FROM issuer WHERE issuer_id = :issuer)"
 		       " AND r.superseded = 0 AND r.event = :event"
 		       " AND NOT (r.state = 3 AND NOT (r.type = :type AND r.production_site IS :production_site"

@@ -1,5 +1,7 @@
 #include "queue/statements.h"
 
+#include "queue/card.h"
+
 /* The columns of a row that make its request, in the order in which claim.c reads them. */
 #define REQUEST_COLUMNS                                                                                                                    \
 	"r.row_id, r.attempts, r.forbidden, coalesce(r.give_up, 0), i.issuer_id, r.card_id, r.type,"                                       \
@@ -66,16 +68,12 @@ const char *const statement_sql[STATEMENT_N] = {
 	[MANIFEST_ROW_SPAN] = "SELECT coalesce(first_row, 0), coalesce(last_row, -1) FROM manifest WHERE manifest_id = ?1",
 	[MANIFEST_REJECTED_TO] = "UPDATE manifest SET reject_next = ?2 WHERE manifest_id = ?1",
 	[MANIFEST_REJECT_COUNT] = "SELECT state, count(*) FROM row WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 9, 10) GROUP BY state",
-	[MANIFEST_REJECT_ROWS] = "UPDATE row SET state = 8, superseded = row_id, same_as = NULL, behind = NULL, due = NULL,"
+	[MANIFEST_REJECT_ROWS] = "UPDATE row SET state = 8, superseded = 1, same_as = NULL, behind = NULL, due = NULL,"
 				 " finished_at = ?4, detail = ?3"
 				 " WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 9, 10)",
-	/* Refused rows whose place a row of the slice had taken: the last one of each event stands for it again. */
-	[MANIFEST_REJECT_RESTORE] =
-		"UPDATE row SET superseded = 0 WHERE row_id IN"
-		" (SELECT max(o.row_id) FROM row r JOIN row o ON o.card_id = r.card_id AND o.issuer_no = r.issuer_no AND o.event = r.event"
-		"  WHERE r.row_id BETWEEN ?1 AND ?2 AND r.state = 8 AND o.state = 3 AND NOT EXISTS (SELECT 1 FROM row k"
-		"   WHERE k.card_id = r.card_id AND k.issuer_no = r.issuer_no AND k.superseded = 0 AND k.event = r.event)"
-		"  GROUP BY r.row_id)",
+	/* Refused rows whose place a row of the slice had taken stand for their event again. */
+	[MANIFEST_REJECT_RESTORE] = "UPDATE row SET superseded = 0 WHERE state = 3 AND row_id IN"
+				    " (SELECT r.replaces FROM row r WHERE r.row_id BETWEEN ?1 AND ?2 AND r.replaces IS NOT NULL)",
 	[MANIFEST_TALLY] = "UPDATE manifest SET rows = rows + ?2, queued = queued + ?3, sending = sending + ?4, accepted = accepted + ?5,"
 			   " refused = refused + ?6, in_doubt = in_doubt + ?7, held = held + ?8, expired = expired + ?9,"
 			   " cancelled = cancelled + ?10, rejected = rejected + ?11, duplicate = duplicate + ?12, skipped = skipped + ?13,"
@@ -110,14 +108,21 @@ const char *const statement_sql[STATEMENT_N] = {
 
 	[ROW_LAST] = "SELECT max(coalesce((SELECT max(row_id) FROM row), 0), coalesce((SELECT max(last_row) FROM manifest), 0))",
 	[ROW_ANY_BEHIND] = "SELECT EXISTS (SELECT 1 FROM row WHERE behind IS NOT NULL)",
-	[ROW_OF_CARD] = "SELECT row_id, event, state, type FROM row WHERE card_id = ?1 AND issuer_no = ?2 AND superseded = 0",
+	[ROW_OF_CARD] = "SELECT r.row_id, r.event, r.state, r.type FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
+			" WHERE r.card_id = ?3 AND r.issuer_no = ?4 AND r.superseded = 0",
 	[ROW_SAME_REQUEST] = "SELECT 1 FROM row WHERE row_id = ?1 AND type = ?2 AND production_site IS ?3 AND tracking_number IS ?4"
 			     " AND postal_code IS ?5 AND country_code IS ?6 AND shipment_date IS ?7",
-	[ROW_SUPERSEDE] = "UPDATE row SET superseded = row_id WHERE row_id = ?1",
+	[ROW_SUPERSEDE] = "UPDATE row SET superseded = 1 WHERE row_id = ?1",
 	[ROW_ADD] =
 		"INSERT INTO row (row_id, manifest_id, line, issuer_no, card_id, type, state, production_site, tracking_number, postal_code,"
-		" country_code, shipment_date, event, superseded, same_as, behind, finished_at, detail)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+		" country_code, shipment_date, event, superseded, same_as, replaces, behind, finished_at, detail)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+	[CARD_ADD] = "INSERT OR IGNORE INTO card_0 (key) VALUES (?1)",
+	[CARD_KEYS_BETWEEN] = CARD_KEYS,
+	[CARD_0_COPY] = "INSERT OR IGNORE INTO card_1 (key) SELECT key FROM card_0 WHERE key BETWEEN ?1 AND ?2",
+	[CARD_0_DROP] = "DELETE FROM card_0 WHERE key BETWEEN ?1 AND ?2",
+	[CARD_1_COPY] = "INSERT OR IGNORE INTO card_2 (key) SELECT key FROM card_1 WHERE key BETWEEN ?1 AND ?2",
+	[CARD_1_DROP] = "DELETE FROM card_1 WHERE key BETWEEN ?1 AND ?2",
 	[REJECT_ADD] = "INSERT INTO reject (row_id, byte_offset, byte_length, column_name) VALUES (?1, ?2, ?3, ?4)",
 	[LANE_ADD] = "INSERT OR IGNORE INTO lane (manifest_id, issuer_no, next_row) VALUES (?1, ?2, ?3)",
 	[LANES_OPEN] = "SELECT l.manifest_id, l.issuer_no, l.next_row, m.last_row, m.paused, l.paused_clock"

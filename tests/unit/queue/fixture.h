@@ -102,12 +102,15 @@ static inline void assert_sound(struct fixture *f)
 		" m.rows <> queued + sending + accepted + refused + in_doubt + held + expired + cancelled + rejected + duplicate + skipped"
 		" OR (queued, sending, accepted, refused, in_doubt, held, expired, cancelled, rejected, duplicate, skipped) <>"
 		" (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)";
+	static const char twice[] = "SELECT count(*) FROM (SELECT 1 FROM row WHERE superseded = 0 AND card_id IS NOT NULL"
+				    " GROUP BY card_id, issuer_no, event HAVING count(*) > 1)";
 
 	for (sqlite3_stmt *s = NULL; (s = sqlite3_next_stmt(f->queue->db.handle, s));) {
 		if (sqlite3_stmt_busy(s))
 			fail_msg("left open: %s", sqlite3_sql(s));
 	}
 	assert_int_equal(fixture_number(f, "%s", unbalanced), 0);
+	assert_int_equal(fixture_number(f, "%s", twice), 0); /* one row at most stands for an event */
 }
 
 static inline void commit(struct fixture *f)
