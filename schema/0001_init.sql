@@ -116,7 +116,7 @@ CREATE TABLE row (
     -- when and after what it may go; both NULL: at once, as soon as its manifest's lane comes to it
     behind           INTEGER,                   -- the unfinished row of its card that goes before it
     due              INTEGER,                   -- it was passed by its lane and may go from then on
-    give_up          INTEGER,                   -- reading of endpoint.open_ms at which it expires
+    give_up          INTEGER,                   -- reading of endpoint.open_ms at which it expires; of a held row, what is left until then
     forbidden        INTEGER NOT NULL DEFAULT 0, -- how often it alone was told 403
     -- the last attempt; earlier ones are in the table attempt
     attempts         INTEGER NOT NULL DEFAULT 0,
@@ -177,6 +177,29 @@ CREATE TABLE lane (
     paused_clock  INTEGER,                      -- endpoint.open_ms when the manifest was paused; NULL: it is not
     PRIMARY KEY (manifest_id, issuer_no)
 ) STRICT, WITHOUT ROWID;
+
+-- An operator's order that is being carried out, in slices; while there is one, no row is claimed. There is one at most.
+CREATE TABLE operator_order (
+    order_no      INTEGER PRIMARY KEY CHECK (order_no = 1),
+    move          INTEGER NOT NULL,              -- 0 retry, 1 hold, 2 release, 3 cancel, 4 resolve --accepted, 5 resolve --resend
+    row_ids       TEXT,                          -- selected by number, with blanks between them; NULL: by what follows
+    manifest_id   INTEGER,
+    card_id       TEXT,
+    state         INTEGER,
+    error_code    TEXT,
+    anyway        INTEGER NOT NULL CHECK (anyway IN (0, 1)),
+    operation_id  TEXT,
+    next_row      INTEGER NOT NULL,              -- what comes before was moved or declined
+    last_row      INTEGER NOT NULL,              -- later rows came after the order
+    moved         INTEGER NOT NULL DEFAULT 0,
+    declined      INTEGER NOT NULL DEFAULT 0,
+    -- for operator_action, when all is done
+    at            INTEGER NOT NULL,
+    user          TEXT NOT NULL,
+    uid           INTEGER NOT NULL,
+    selector      TEXT NOT NULL,
+    reason        TEXT NOT NULL
+) STRICT;
 
 -- Who moved what. Nothing in the program changes or removes a line.
 CREATE TABLE operator_action (

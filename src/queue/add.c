@@ -31,14 +31,17 @@ static bool look_up(struct queue *queue, const struct queue_row_new *as, int64_t
 		int64_t row = sqlite3_column_int64(statement, 0);
 		enum row_state state = (enum row_state)sqlite3_column_int(statement, 2);
 
+		/* A row that does not stand for its event may be open all the same: by an operator's word. */
+		if (is_open(state) && row > known.before)
+			known.before = row;
+		if (sqlite3_column_int(statement, 4))
+			continue;
 		if (sqlite3_column_int64(statement, 1) == as->event) {
 			known.event_row = row;
 			known.event_state = state;
 		} else if (state == ROW_ACCEPTED && sqlite3_column_int(statement, 3) == (int)as->request.type && row > known.accepted) {
 			known.accepted = row;
 		}
-		if (is_open(state) && row > known.before)
-			known.before = row;
 	}
 	*ret_known = known;
 	return db_healthy(&queue->db);

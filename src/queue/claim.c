@@ -1,4 +1,5 @@
 #include "queue/internal.h"
+#include "queue/order.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -141,6 +142,10 @@ bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms,
 	struct queue_bound_endpoint *e = &queue->endpoints[endpoint];
 	size_t n = 0, without = 0;
 
+	*ret_n = 0;
+	/* What it is going to hold or cancel must not slip out meanwhile. */
+	if (queue_order_open(queue))
+		return true;
 	while (n < most && without < queue->n_lanes) {
 		struct lane *lane = &queue->lanes[e->turn++ % queue->n_lanes];
 		size_t share = most - n < QUANTUM ? most - n : QUANTUM, got = 0;

@@ -73,6 +73,8 @@ struct queue {
 	struct lane *lanes;
 	size_t n_lanes, room_for_lanes;
 
+	struct order *order; /* an operator's, under way; NULL: none */
+
 	/* the manifest being loaded */
 	int64_t loading;
 	int64_t loading_first, loading_last; /* rows added in this turn; 0: none */
@@ -122,6 +124,10 @@ bool queue_lane_has_something(const struct lane *lane, int endpoint, int64_t now
 
 /* queue_let_next_go is told that a row no longer holds back the next one of its card. */
 bool queue_let_next_go(struct queue *queue, int64_t row, int64_t now_ms);
+
+/* queue_order_load takes up the order that the database has, if it has one; queue_order_drop forgets what is in memory. */
+bool queue_order_load(struct queue *queue);
+void queue_order_drop(struct queue *queue);
 
 /* queue_clock reads an endpoint's clock of open time. */
 int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms);

@@ -121,7 +121,7 @@ static bool rebuild(struct queue *queue)
 		return false;
 	queue->any_behind = sqlite3_column_int(statement, 0) != 0;
 	sqlite3_reset(statement);
-	return queue_lanes_load(queue, 0);
+	return queue_lanes_load(queue, 0) && queue_order_load(queue);
 }
 
 bool queue_open(const char *path, struct queue **ret_queue, struct error *err)
@@ -145,6 +145,7 @@ void queue_close(struct queue *queue)
 {
 	if (!queue)
 		return;
+	queue_order_drop(queue);
 	sqlite3_finalize(queue->figures);
 	db_close(&queue->db);
 	free(queue->cards.words);

@@ -13,6 +13,11 @@
 	" m.rows, m.accepted, m.queued + m.sending + m.in_doubt + m.held, m.rejected, m.reason"                                               \
 	" FROM manifest m JOIN source s ON s.source_no = m.source_no"
 
+/* The columns of a row that move.c reads. */
+#define MOVE_COLUMNS                                                                                                                       \
+	"r.row_id, r.manifest_id, m.state, m.last_row, r.issuer_no, r.card_id, r.state, r.event, r.superseded, r.behind, r.error_code"     \
+	" FROM row r JOIN manifest m ON m.manifest_id = r.manifest_id"
+
 /* A manifest's reason, unless it only told of trouble with a file that is now written. */
 #define WITHOUT_TROUBLE(file) "CASE WHEN reason LIKE '" file ": %' THEN '' ELSE reason END"
 
@@ -108,8 +113,8 @@ const char *const statement_sql[STATEMENT_N] = {
 
 	[ROW_LAST] = "SELECT max(coalesce((SELECT max(row_id) FROM row), 0), coalesce((SELECT max(last_row) FROM manifest), 0))",
 	[ROW_ANY_BEHIND] = "SELECT EXISTS (SELECT 1 FROM row WHERE behind IS NOT NULL)",
-	[ROW_OF_CARD] = "SELECT r.row_id, r.event, r.state, r.type FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
-			" WHERE r.card_id = ?3 AND r.issuer_no = ?4 AND r.superseded = 0",
+	[ROW_OF_CARD] = "SELECT r.row_id, r.event, r.state, r.type, r.superseded FROM (" CARD_KEYS
+			") c CROSS JOIN row r ON r.row_id = " CARD_ROW " WHERE r.card_id = ?3 AND r.issuer_no = ?4",
 	[ROW_SAME_REQUEST] = "SELECT 1 FROM row WHERE row_id = ?1 AND type = ?2 AND production_site IS ?3 AND tracking_number IS ?4"
 			     " AND postal_code IS ?5 AND country_code IS ?6 AND shipment_date IS ?7",
 	[ROW_SUPERSEDE] = "UPDATE row SET superseded = 1 WHERE row_id = ?1",
@@ -160,6 +165,43 @@ const char *const statement_sql[STATEMENT_N] = {
 		"SELECT r.row_id, r.manifest_id, e.endpoint_no, r.attempts FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
 		" LEFT JOIN endpoint e ON e.endpoint_no = i.endpoint_no WHERE r.state = 1 AND r.row_id > ?1 ORDER BY r.row_id LIMIT 1",
 	[RECOVER] = "UPDATE row SET state = ?2, outcome = ?3, detail = 'crash', finished_at = ?4, due = ?5 WHERE row_id = ?1 AND state = 1",
+	[MOVE_ROW] = "SELECT " MOVE_COLUMNS " WHERE r.row_id = ?1",
+	[MOVE_BETWEEN] = "SELECT " MOVE_COLUMNS " WHERE r.row_id BETWEEN ?1 AND ?2 ORDER BY r.row_id",
+	/* The states as numbers, so that row_attention can be used. */
+	[MOVE_REFUSED] = "SELECT row_id FROM row WHERE state = 3 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
+	[MOVE_IN_DOUBT] = "SELECT row_id FROM row WHERE state = 4 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
+	[MOVE_HELD] = "SELECT row_id FROM row WHERE state = 5 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
+	[MOVE_EXPIRED] = "SELECT row_id FROM row WHERE state = 6 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
+	[MOVE_CARD] = "SELECT r.row_id FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
+		      " WHERE r.card_id = ?3 AND r.row_id BETWEEN ?4 AND ?5 ORDER BY r.row_id LIMIT ?6",
+	[MOVE_OF_CARD] = "SELECT r.row_id, r.event, r.state, r.superseded, r.behind FROM (" CARD_KEYS
+			 ") c CROSS JOIN row r ON r.row_id = " CARD_ROW " WHERE r.card_id = ?3 AND r.issuer_no = ?4 ORDER BY r.row_id",
+	[MOVE_HOLD] = "UPDATE row SET state = 5, due = NULL, give_up = give_up - ?2 WHERE row_id = ?1 AND state = 0",
+	[MOVE_RELEASE] = "UPDATE row SET state = 0, due = CASE WHEN behind IS NULL THEN ?3 END, give_up = give_up + ?2"
+			 " WHERE row_id = ?1 AND state = 5",
+	[MOVE_CANCEL] = "UPDATE row SET state = 7, due = NULL, behind = NULL, finished_at = ?2 WHERE row_id = ?1 AND state = ?3",
+	[MOVE_RELINK] = "UPDATE row SET behind = ?2, due = NULL WHERE behind = ?1 AND row_id <> ?2",
+	[MOVE_BEHIND] = "UPDATE row SET behind = ?2, due = NULL WHERE row_id = ?1",
+	[MOVE_ACCEPT] = "UPDATE row SET state = 2, operation_id = coalesce(?2, operation_id), detail = 'accepted by an operator''s word',"
+			" finished_at = ?3 WHERE row_id = ?1 AND state = 4",
+	[MOVE_RESEND] = "UPDATE row SET state = 0, due = ?2, finished_at = NULL WHERE row_id = ?1 AND state = 4",
+	[MOVE_RETRY] = "UPDATE row SET state = 0, superseded = ?3, same_as = NULL, behind = ?4, due = CASE WHEN ?4 IS NULL THEN ?5 END,"
+		       " give_up = NULL, forbidden = 0, finished_at = NULL WHERE row_id = ?1 AND state = ?2",
+	[MANIFEST_REOPEN] = "UPDATE manifest SET state = 'released', settled_at = NULL, receipt_at = coalesce(receipt_at, ?2)"
+			    " WHERE manifest_id = ?1 AND state = 'settled'",
+	[MANIFEST_RESUME] = "UPDATE manifest SET paused = '', reason = '' WHERE manifest_id = ?1 AND paused <> ''",
+	[MANIFEST_FIND] = "SELECT state, paused, shown_name FROM manifest WHERE manifest_id = ?1",
+	[LANE_SLEPT] = "SELECT ?3 - paused_clock FROM lane WHERE manifest_id = ?1 AND issuer_no = ?2",
+	[LANE_RESUME] = "UPDATE lane SET paused_clock = NULL WHERE manifest_id = ?1 AND issuer_no = ?2",
+	[LANE_SHIFT] = "UPDATE row SET give_up = give_up + ?3 WHERE manifest_id = ?1 AND issuer_no = ?2 AND due IS NOT NULL",
+	[ORDER_PUT] =
+		"INSERT INTO operator_order (order_no, move, row_ids, manifest_id, card_id, state, error_code, anyway, operation_id, next_row,"
+		" last_row, at, user, uid, selector, reason) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[ORDER_GET] =
+		"SELECT move, row_ids, manifest_id, card_id, state, error_code, anyway, operation_id, next_row, last_row, moved, declined,"
+		" at, user, uid, selector, reason FROM operator_order",
+	[ORDER_PROGRESS] = "UPDATE operator_order SET next_row = ?1, moved = ?2, declined = ?3",
+	[ORDER_DROP] = "DELETE FROM operator_order",
 	[ACTION_LOG] = "INSERT INTO operator_action (at, user, uid, action, selector, rows, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[COUNTS] = "SELECT coalesce(sum(rows), 0), coalesce(sum(queued), 0), coalesce(sum(sending), 0), coalesce(sum(accepted), 0),"
 		   " coalesce(sum(refused), 0), coalesce(sum(in_doubt), 0), coalesce(sum(held), 0), coalesce(sum(expired), 0),"

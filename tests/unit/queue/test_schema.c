@@ -7,8 +7,7 @@ static void every_table_is_strict_and_no_column_has_a_type_that_changes_what_is_
 	assert_string_equal(fixture_text(f, "SELECT group_concat(name) FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
 					    " AND NOT strict AND name NOT LIKE 'sqlite\\_%%' ESCAPE '\\'"),
 			    "");
-	assert_int_equal(fixture_number(f, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict"),
-			 12);
+	assert_true(fixture_number(f, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict") > 10);
 	assert_string_equal(fixture_text(f, "SELECT group_concat(t.name || '.' || c.name || ' ' || c.type) FROM pragma_table_list t"
 					    " JOIN pragma_table_info(t.name) c WHERE t.schema = 'main' AND t.type = 'table' AND t.strict"
 					    " AND c.type NOT IN ('INTEGER', 'TEXT', 'BLOB')"),
