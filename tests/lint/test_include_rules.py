@@ -20,6 +20,8 @@ PLANTED = [  # file, line, what is said of it
     ("intake/load.c", '#include "submit/submit.h"', "intake may not include submit"),
     ("intake/load.c", '#include "queue/db.h"', "queue's own"),
     ("cli/run.c", '#include "queue/internal.h"', "queue's own"),
+    ("control/answer.c", '#include "config/config.h"', "control may not include config"),
+    ("cli/run.c", '#include "control/json.h"', "control's own"),
     ("report/receipt.c", '#include "intake/csv.h"', "report may not include intake"),
     ("submit/pace.c", "#include <sqlite3.h>", "belongs in queue"),
     ("submit/submit.c", "#include <curl/curl.h>", "belongs in submit/http"),
