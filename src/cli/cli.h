@@ -26,7 +26,8 @@ struct cli_command {
 	int (*run)(const struct cli_options *options, int argc, char **argv);
 };
 
-extern const struct cli_command cli_check, cli_explain, cli_status, cli_manifests, cli_list, cli_show, cli_card, cli_reload;
+extern const struct cli_command cli_check, cli_explain, cli_status, cli_manifests, cli_list, cli_show, cli_card;
+extern const struct cli_command cli_retry, cli_hold, cli_release, cli_cancel, cli_resolve, cli_pause, cli_resume, cli_reload;
 
 /* The daemon (run.c). */
 int cli_run(const struct cli_options *options, int argc, char **argv);

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "cli/monitor.h"
 #include "cli/progress.h"
+#include "cli/orders.h"
 #include "cli/store.h"
+#include "control/server.h"
 #include "intake/intake.h"
 #include "queue/queue.h"
 #include "report/desk.h"
@@ -31,6 +33,8 @@ struct daemon {
 	struct submit *submit;
 	struct intake *intake;
 	struct desk *desk;
+	struct orders *orders;
+	struct control_server *control;
 	struct progress *progress;
 	struct monitor *monitor; /* NULL: no metrics_file */
 	sd_event *event;
@@ -50,6 +54,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	if (!d->stopping) {
 		d->stopping = true;
 		d->stop_by_ms = clock_steady_ms() + d->config->stop_timeout_ms;
+		control_server_stop(d->control);
 		log_write(LOG_NOTICE, "stopping: %zu requests in flight may finish", submit_in_flight(d->submit));
 		sd_notify(0, "STOPPING=1\nSTATUS=stopping: what is in flight may finish");
 	}
@@ -115,6 +120,20 @@ static bool watch_events(struct daemon *d, struct error *err)
 	return result >= 0 ? true : error_errno(err, -result, "the event loop");
 }
 
+static void on_order(void *user, const struct control_order *order)
+{
+	struct daemon *d = user;
+
+	orders_put(d->orders, order->id, &order->peer, &order->request);
+}
+
+static void answer_order(void *user, uint64_t id, const struct control_answer *answer)
+{
+	struct daemon *d = user;
+
+	control_server_answer(d->control, id, answer);
+}
+
 bool daemon_new(const struct config *config, bool until_idle, struct daemon **ret_daemon, struct error *err)
 {
 	struct daemon *d = xcalloc(1, sizeof(*d));
@@ -140,8 +159,10 @@ bool daemon_new(const struct config *config, bool until_idle, struct daemon **re
 		return false;
 	}
 	d->desk = desk_new(config, d->queue);
+	d->orders = orders_new(config, d->queue, d->submit, answer_order, d);
 	d->monitor = monitor_new(config, d->queue, d->submit);
-	if (!progress_new(d->queue, until_idle, &d->progress, err) || !watch_events(d, err)) {
+	if (!progress_new(d->queue, until_idle, &d->progress, err) || !watch_events(d, err) ||
+	    !control_server_new(d->event, config->control_socket, on_order, d, &d->control, err)) {
 		daemon_free(d);
 		return false;
 	}
@@ -153,6 +174,8 @@ void daemon_free(struct daemon *d)
 {
 	if (!d)
 		return;
+	control_server_free(d->control);
+	orders_free(d->orders);
 	sd_event_unref(d->event);
 	monitor_free(d->monitor);
 	progress_free(d->progress);
@@ -180,6 +203,8 @@ static void gather(struct daemon *d)
 	for (; desk_complaint(d->desk, &complaint); text_clear(&complaint))
 		log_write(LOG_WARNING, "%s", complaint.data);
 	text_free(&complaint);
+	if (!d->stopping)
+		orders_gather(d->orders, d->now_ms, d->wall_ms);
 	intake_gather(d->intake, d->now_ms, d->wall_ms, !d->stopping);
 	/* After a failed commit, answers are written before any further row is claimed. */
 	submit_gather(d->submit, !d->stopping && (d->failed_commits == 0 || submit_unwritten(d->submit) == 0));
@@ -211,10 +236,13 @@ static void turn(struct daemon *d)
 	gather(d);
 	if (d->now_ms >= d->commit_at_ms) {
 		committed = commit(d);
+		orders_act(d->orders, committed);
 		submit_act(d->submit, committed, d->now_ms);
 		intake_act(d->intake, committed);
 		desk_act(d->desk, committed);
-		if (intake_landed(d->intake) > 0 || (committed && queue_settled(d->queue) > 0))
+		if (orders_reloaded(d->orders))
+			intake_look_again(d->intake);
+		if (orders_receipt_due(d->orders) || intake_landed(d->intake) > 0 || (committed && queue_settled(d->queue) > 0))
 			desk_look(d->desk);
 	}
 	progress_show(d->progress, d->now_ms, submit_in_flight(d->submit));
@@ -223,8 +251,8 @@ static void turn(struct daemon *d)
 
 static bool is_idle(struct daemon *d)
 {
-	return submit_in_flight(d->submit) == 0 && intake_all_loaded(d->intake) && !intake_busy(d->intake) && !desk_busy(d->desk) &&
-	       !submit_can_move(d->submit, d->now_ms) && d->failed_commits == 0;
+	return submit_in_flight(d->submit) == 0 && !orders_busy(d->orders) && intake_all_loaded(d->intake) && !intake_busy(d->intake) &&
+	       !desk_busy(d->desk) && !submit_can_move(d->submit, d->now_ms) && d->failed_commits == 0;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -240,7 +268,7 @@ static uint64_t wait_us(struct daemon *d)
 	if (d->now_ms < d->commit_at_ms) {
 		next = d->commit_at_ms;
 	} else if (!d->stopping) {
-		if (intake_busy(d->intake) || desk_busy(d->desk))
+		if (orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk))
 			return 0;
 		next = earlier(intake_next_ms(d->intake), submit_next_ms(d->submit, d->now_ms));
 		wait = desk_next_ms(d->desk);

@@ -183,6 +183,11 @@ int64_t intake_next_ms(const struct intake *intake)
 	return next;
 }
 
+void intake_look_again(struct intake *intake)
+{
+	load_wake(intake->load);
+}
+
 bool intake_all_loaded(const struct intake *intake)
 {
 	if (intake->take.state != TAKE_NONE || !load_idle(intake->load))

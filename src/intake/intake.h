@@ -30,6 +30,9 @@ void intake_act(struct intake *intake, bool committed);
 bool intake_busy(const struct intake *intake);
 int64_t intake_next_ms(const struct intake *intake);
 
+/* intake_look_again is told that a manifest to be loaded was recorded by somebody else. */
+void intake_look_again(struct intake *intake);
+
 /* intake_all_loaded: every file present was looked at, and what could be taken is loaded. */
 bool intake_all_loaded(const struct intake *intake);
 

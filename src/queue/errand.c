@@ -75,6 +75,15 @@ bool queue_errand_receipt_done(struct queue *queue, int64_t manifest, int64_t op
 	return db_change(db, db_use(db, ERRAND_RECEIPT_DONE, "iiz", manifest, open_when_written, next_ms)) >= 0;
 }
 
+bool queue_errand_receipt_again(struct queue *queue, int64_t manifest, int64_t wall_ms, bool *ret_known)
+{
+	struct db *db = &queue->db;
+	int changed = db_change(db, db_use(db, ERRAND_RECEIPT_AGAIN, "ii", manifest, wall_ms));
+
+	*ret_known = changed > 0;
+	return changed >= 0;
+}
+
 bool queue_errand_failed(struct queue *queue, int64_t manifest, enum queue_errand_kind kind, int64_t again_ms, const char *reason)
 {
 	static const char *const files[] = { [QUEUE_ARCHIVE] = "archive", [QUEUE_REJECTS] = "rejects", [QUEUE_RECEIPT] = "receipt" };

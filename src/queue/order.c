@@ -94,8 +94,8 @@ static bool find_bounds(struct queue *queue, const struct queue_order *as, int64
 		}
 	}
 	if (as->n_rows) {
-		*ret_first = as->rows[0] > *ret_first ? as->rows[0] : *ret_first;
-		*ret_last = as->rows[as->n_rows - 1] < *ret_last ? as->rows[as->n_rows - 1] : *ret_last;
+		*ret_first = as->rows[0];
+		*ret_last = as->rows[as->n_rows - 1];
 	}
 	return db_healthy(&queue->db);
 }
@@ -192,8 +192,19 @@ static bool is_meant(const struct queue_order *as, const struct move_row *row)
 		return false;
 	if (as->error_code && strcmp(row->error_code, as->error_code) != 0)
 		return false;
-	/* A row that is named gets an answer; of a crowd, those are meant that can be. */
+	/* A row that is named gets an answer; of a crowd, those are meant that can be moved. */
 	return as->n_rows || move_can(as, row->state);
+}
+
+static void decline(struct queue_order_result *result, int64_t row, const char why[static QUEUE_MOST_WHY])
+{
+	result->declined++;
+	if (result->n_examples < QUEUE_MOST_EXAMPLES) {
+		struct queue_order_example *example = &result->examples[result->n_examples++];
+
+		example->row = row;
+		memcpy(example->why, why, sizeof(example->why));
+	}
 }
 
 static bool treat(struct queue *queue, struct order *order, const struct move_row *row, int64_t now_ms, int64_t wall_ms)
@@ -205,17 +216,10 @@ static bool treat(struct queue *queue, struct order *order, const struct move_ro
 		return true;
 	if (!move_row(queue, &order->as, row, now_ms, wall_ms, why))
 		return false;
-	if (!why[0]) {
+	if (why[0])
+		decline(result, row->row, why);
+	else
 		result->moved++;
-		return true;
-	}
-	result->declined++;
-	if (result->n_examples < QUEUE_MOST_EXAMPLES) {
-		struct queue_order_example *example = &result->examples[result->n_examples++];
-
-		example->row = row->row;
-		memcpy(example->why, why, sizeof(why));
-	}
 	return true;
 }
 
@@ -224,8 +228,11 @@ static bool treat_one(struct queue *queue, struct order *order, int64_t row_id, 
 	sqlite3_stmt *statement = db_use(&queue->db, MOVE_ROW, "i", row_id);
 	struct move_row row;
 
-	if (!db_row(&queue->db, statement))
+	if (!db_row(&queue->db, statement)) {
+		if (order->as.n_rows)
+			decline(&order->result, row_id, (char[QUEUE_MOST_WHY]){ "there is no such row" });
 		return db_healthy(&queue->db);
+	}
 	row = move_read(statement);
 	sqlite3_reset(statement);
 	return treat(queue, order, &row, now_ms, wall_ms);

@@ -173,6 +173,8 @@ bool queue_errand_archived(struct queue *queue, int64_t manifest, const char *pa
 bool queue_errand_rejects_done(struct queue *queue, int64_t manifest);
 /* next_ms: when it is to be written again, or 0. A manifest that settled meanwhile (open differs) keeps its receipt due. */
 bool queue_errand_receipt_done(struct queue *queue, int64_t manifest, int64_t open_when_written, int64_t next_ms);
+/* queue_errand_receipt_again makes a receipt due; known: there is such a manifest, and it is not loading any more. */
+bool queue_errand_receipt_again(struct queue *queue, int64_t manifest, int64_t wall_ms, bool *ret_known);
 /* queue_errand_failed puts a receipt off and shows why in manifest_status.reason. */
 bool queue_errand_failed(struct queue *queue, int64_t manifest, enum queue_errand_kind kind, int64_t again_ms, const char *reason);
 /* queue_errand_receipt_at: wall-clock time of the earliest receipt due, or INT64_MAX. */

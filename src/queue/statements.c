@@ -98,6 +98,7 @@ const char *const statement_sql[STATEMENT_N] = {
 	[ERRAND_REJECTS_DONE] = "UPDATE manifest SET rejects_due = 0, reason = " WITHOUT_TROUBLE("rejects") " WHERE manifest_id = ?1",
 	[ERRAND_RECEIPT_DONE] = "UPDATE manifest SET receipt_at = ?3, reason = " WITHOUT_TROUBLE(
 		"receipt") " WHERE manifest_id = ?1 AND queued + sending + in_doubt + held = ?2",
+	[ERRAND_RECEIPT_AGAIN] = "UPDATE manifest SET receipt_at = ?2 WHERE manifest_id = ?1 AND state <> 'loading'",
 	[ERRAND_FAILED] = "UPDATE manifest SET receipt_at = coalesce(?2, receipt_at), reason = CASE"
 			  " WHEN reason = '' OR reason LIKE 'receipt: %' OR reason LIKE 'rejects: %' OR reason LIKE 'archive: %' THEN ?3"
 			  " ELSE reason END WHERE manifest_id = ?1",

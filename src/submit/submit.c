@@ -281,3 +281,29 @@ struct submit_figures submit_figures(const struct submit *s, size_t endpoint)
 		.counts = &e->counts,
 	};
 }
+
+const char *submit_pause(struct submit *s, int endpoint)
+{
+	struct endpoint *e = &s->endpoints[endpoint];
+	enum pace_state state = e->pace.state;
+	enum pace_reason reason = e->pace.reason;
+
+	if (state != PACE_OPEN && (reason == PACE_OPERATOR || reason == PACE_RESTORED))
+		return "is paused already";
+	pace_pause(&e->pace, PACE_OPERATOR);
+	endpoint_changed(e, state, reason, "");
+	return NULL;
+}
+
+const char *submit_resume(struct submit *s, int endpoint)
+{
+	struct endpoint *e = &s->endpoints[endpoint];
+	enum pace_state state = e->pace.state;
+	enum pace_reason reason = e->pace.reason;
+
+	if (state == PACE_OPEN)
+		return "is not paused";
+	pace_resume(&e->pace);
+	endpoint_changed(e, state, reason, "");
+	return NULL;
+}

@@ -32,6 +32,11 @@ void submit_gather(struct submit *submit, bool claiming);
 /* submit_act sends what was claimed where the turn was committed, and forgets it where not. */
 void submit_act(struct submit *submit, bool committed, int64_t now_ms);
 
+/* submit_pause and submit_resume are an operator's: NULL, or why there is nothing to do. What changes is stored in this turn's
+ * submit_gather, and again later where the turn fails. */
+const char *submit_pause(struct submit *submit, int endpoint);
+const char *submit_resume(struct submit *submit, int endpoint);
+
 /* submit_in_flight: requests under way or answers not yet on disk. submit_unwritten: answers among them. */
 size_t submit_in_flight(const struct submit *submit);
 size_t submit_unwritten(const struct submit *submit);

@@ -228,6 +228,7 @@ static void selectors_hold_together(void **state)
 	order.rows = named;
 	order.n_rows = 3;
 	COUNTED(2);
+	assert_int_equal(move_one(f, QUEUE_RETRY, 77, false).declined, 1);
 	order = order_of(QUEUE_RETRY);
 	order.dry_run = true;
 	order.manifest = 9;
