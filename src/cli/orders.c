@@ -135,7 +135,7 @@ static bool give(struct orders *orders, struct one *one, int64_t wall_ms)
 {
 	const struct control_request *r = one->request;
 	scoped_text struct text selector = { 0 };
-	scoped_free int64_t *rows = r->n_rows ? xcalloc(r->n_rows, sizeof(*rows)) : NULL;
+	scoped_free int64_t *rows = xcalloc(r->n_rows + 1, sizeof(*rows));
 	struct queue_order order = {
 		.move = move_of(r),
 		.rows = rows,
@@ -148,10 +148,9 @@ static bool give(struct orders *orders, struct one *one, int64_t wall_ms)
 		.operation_id = r->operation_id[0] ? r->operation_id : NULL,
 	};
 
-	if (rows) {
-		memcpy(rows, r->rows, r->n_rows * sizeof(*rows));
-		qsort(rows, r->n_rows, sizeof(*rows), by_number);
-	}
+	for (size_t i = 0; i < r->n_rows; i++)
+		rows[i] = r->rows[i];
+	qsort(rows, r->n_rows, sizeof(*rows), by_number);
 	/* A row that is named twice is moved once. */
 	for (size_t i = 0; i < r->n_rows; i++) {
 		if (!order.n_rows || rows[order.n_rows - 1] != rows[i])

@@ -50,9 +50,9 @@ static struct order *order_new(const struct queue_order *as)
 	struct order *order = xcalloc(1, sizeof(*order));
 
 	order->as = *as;
-	order->rows = as->n_rows ? xcalloc(as->n_rows, sizeof(*order->rows)) : NULL;
-	if (as->n_rows)
-		memcpy(order->rows, as->rows, as->n_rows * sizeof(*order->rows));
+	order->rows = xcalloc(as->n_rows + 1, sizeof(*order->rows));
+	for (size_t i = 0; i < as->n_rows; i++)
+		order->rows[i] = as->rows[i];
 	order->as.rows = order->rows;
 	order->as.card = order->card = copy_of(as->card);
 	order->as.error_code = order->error_code = copy_of(as->error_code);
@@ -106,7 +106,7 @@ static bool put(struct queue *queue, const struct order *order)
 	struct db *db = &queue->db;
 	scoped_text struct text rows = { 0 };
 
-	for (size_t i = 0; i < as->n_rows; i++)
+	for (size_t i = 0; as->rows && i < as->n_rows; i++)
 		text_printf(&rows, "%s%lld", i ? " " : "", (long long)as->rows[i]);
 	return db_change(db, db_use(db, ORDER_PUT, "itztititiiititt", (int64_t)as->move, rows.data, as->manifest, as->card,
 				    (int64_t)as->state, as->error_code, (int64_t)as->anyway, as->operation_id, order->next_row,
@@ -138,6 +138,7 @@ static bool parse_rows(struct order *order, const char *text)
 {
 	char *end;
 
+	free(order->rows);
 	order->rows = xcalloc(QUEUE_MOST_ORDER_ROWS, sizeof(*order->rows));
 	for (; *text && order->as.n_rows < QUEUE_MOST_ORDER_ROWS; text = *end ? end + 1 : end)
 		order->rows[order->as.n_rows++] = strtoll(text, &end, 10);
