@@ -67,7 +67,7 @@ static enum spool_step last_byte_read(struct spool *spool, struct error *err)
 	struct stat now;
 
 	/* Asked first: a writer that is gone by then has left its time. */
-	if (spool->mode != SPOOL_KEEP && writer_is_there(spool->original))
+	if (writer_is_there(spool->original))
 		return spool_because(spool, SPOOL_CHANGED, err, "was opened for writing while it was copied");
 	if (fstat(spool->original, &now) < 0)
 		return spool_with_errno(spool, SPOOL_STUCK, errno, "cannot be looked at", err);
@@ -205,7 +205,7 @@ static enum spool_step remove_original(struct spool *spool, struct error *err)
 
 bool spool_finish(struct spool *spool, bool *ret_gone, struct error *err)
 {
-	enum spool_step step = spool->mode == SPOOL_KEEP ? SPOOL_COPIED : remove_original(spool, err);
+	enum spool_step step = remove_original(spool, err);
 
 	*ret_gone = step != SPOOL_FAILED;
 	release(spool);

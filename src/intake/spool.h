@@ -24,20 +24,14 @@ enum spool_step {
 	SPOOL_FAILED,  /* our side says no for now: as SPOOL_FULL */
 };
 
-enum spool_mode {
-	SPOOL_TAKE,      /* rename it, and remove it in the end */
-	SPOOL_LEFT_OVER, /* it bears its taken name since a crash; it is removed in the end */
-	SPOOL_KEEP,      /* copy it from where it is, under taken_name, and leave it there: neither renamed, locked nor removed */
-};
-
 struct spool_wish {
 	const char *directory;
-	const char *name;       /* as it is recorded; what a file to be taken is called in the directory */
+	const char *name;       /* as it is recorded; what the file is called in the directory, unless it is a left-over */
 	const char *taken_name; /* what it is called there while it is being taken */
 	const char *copy;       /* path to copy to, until spool_move */
-	enum spool_mode mode;
-	int64_t min_free;   /* so many bytes must stay free where the copy is */
-	int64_t most_bytes; /* a larger file is unfit; 0: any */
+	bool left_over;         /* it bears its taken name since a crash */
+	int64_t min_free;       /* so many bytes must stay free where the copy is */
+	int64_t most_bytes;     /* a larger file is unfit; 0: any */
 };
 
 struct spool_file {

@@ -15,7 +15,7 @@ enum { SPOOL_CHUNK = 128 * 1024 };
 
 struct spool {
 	char *name, *taken_name, *copy_path;
-	enum spool_mode mode;
+	bool left_over;
 	int64_t min_free, most_bytes;
 	int directory, original, copy;
 	bool taken;            /* it bears taken_name in the directory, and may be renamed and removed */

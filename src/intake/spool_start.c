@@ -125,7 +125,7 @@ static enum spool_step look_at_original(struct spool *spool, struct error *err)
 		return spool_with_errno(spool, SPOOL_STUCK, errno, "cannot be looked at", err);
 	if (!S_ISREG(spool->reference.st_mode))
 		return spool_because(spool, SPOOL_UNFIT, err, "is not a file");
-	if (spool->mode != SPOOL_KEEP && writer_is_there(spool->original))
+	if (writer_is_there(spool->original))
 		return spool_because(spool, SPOOL_BUSY, err, "is still open for writing: left until its writer has closed it");
 	if (spool->most_bytes && (int64_t)spool->reference.st_size > spool->most_bytes)
 		return spool_because(spool, SPOOL_UNFIT, err,
@@ -134,8 +134,7 @@ static enum spool_step look_at_original(struct spool *spool, struct error *err)
 				     " split it, or raise max_file_bytes and restart",
 				     (int64_t)spool->reference.st_size, spool->most_bytes);
 	/* A left-over may be what another daemon, or this one, is taking at this moment. A new file's writer may hold a lock: no matter. */
-	if (spool->mode != SPOOL_KEEP && flock(spool->original, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
-	    spool->mode == SPOOL_LEFT_OVER)
+	if (flock(spool->original, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK && spool->left_over)
 		return spool_because(spool, SPOOL_UNFIT, err, "is already being taken");
 	return SPOOL_MORE;
 }
@@ -146,7 +145,7 @@ static enum spool_step open_original(struct spool *spool, const char *directory,
 	if (spool->directory < 0)
 		return spool_with_errno(spool, step_of(errno), errno, "cannot be taken, its directory cannot be opened", err);
 	/* Non-blocking, because somebody may have put a pipe in its place since it was looked at. */
-	spool->original = openat(spool->directory, spool->mode == SPOOL_TAKE ? spool->name : spool->taken_name,
+	spool->original = openat(spool->directory, spool->left_over ? spool->taken_name : spool->name,
 				 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (spool->original < 0 && errno == ELOOP)
 		return spool_because(spool, SPOOL_UNFIT, err, "is a link, not a file");
@@ -162,13 +161,13 @@ static enum spool_step take_name(struct spool *spool, struct error *err)
 {
 	struct stat st;
 
-	if (spool->mode == SPOOL_TAKE && spool_rename(spool, spool->name, spool->taken_name) < 0) {
+	if (!spool->left_over && spool_rename(spool, spool->name, spool->taken_name) < 0) {
 		if (errno == EEXIST)
 			return spool_because(spool, SPOOL_UNFIT, err,
 					     "cannot be taken, an earlier file is still there under its .trackbridge- name");
 		return spool_with_errno(spool, step_of(errno), errno, "cannot be renamed in its directory", err);
 	}
-	spool->taken = spool->mode != SPOOL_KEEP;
+	spool->taken = true;
 	if (fstatat(spool->directory, spool->taken_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return spool_with_errno(spool, step_of(errno), errno, "was renamed and then cannot be looked at", err);
 	if (fstat(spool->original, &spool->reference) < 0)
@@ -212,7 +211,7 @@ bool spool_start(const struct spool_wish *wish, struct spool **ret_spool, enum s
 		.name = xstrdup(wish->name),
 		.taken_name = xstrdup(wish->taken_name),
 		.copy_path = xstrdup(wish->copy),
-		.mode = wish->mode,
+		.left_over = wish->left_over,
 		.min_free = wish->min_free,
 		.most_bytes = wish->most_bytes,
 		.directory = -1,
@@ -223,7 +222,7 @@ bool spool_start(const struct spool_wish *wish, struct spool **ret_spool, enum s
 	*ret_step = begin(spool, wish->directory, err);
 	if (*ret_step != SPOOL_MORE) {
 		/* A left-over stays what it is: it was not taken by us, and perhaps is being taken by somebody else. */
-		spool->taken = spool->taken && spool->mode == SPOOL_TAKE;
+		spool->taken = spool->taken && !spool->left_over;
 		spool_drop(spool);
 		return false;
 	}

@@ -136,7 +136,7 @@ static bool start(struct intake *intake, const char *found)
 					      .name = take->name,
 					      .taken_name = take->taken_name,
 					      .copy = copy,
-					      .mode = take->left_over ? SPOOL_LEFT_OVER : SPOOL_TAKE,
+					      .left_over = take->left_over,
 					      .min_free = intake->config->min_free_space,
 					      .most_bytes = source->max_file_bytes },
 			&take->spool, &step, &err))

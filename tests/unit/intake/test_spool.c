@@ -217,7 +217,7 @@ static void assert_content(const char *path, const char *bytes, size_t length)
 	text_free(&content);
 }
 
-static bool start(const char *name, const char *taken_name, enum spool_mode mode, struct spool **ret_spool, enum spool_step *ret_step,
+static bool start(const char *name, const char *taken_name, bool left_over, struct spool **ret_spool, enum spool_step *ret_step,
 		  struct error *err)
 {
 	const struct spool_wish wish = {
@@ -225,7 +225,7 @@ static bool start(const char *name, const char *taken_name, enum spool_mode mode
 		.name = name,
 		.taken_name = taken_name,
 		.copy = t.copy,
-		.mode = mode,
+		.left_over = left_over,
 		.min_free = t.min_free,
 		.most_bytes = t.most_bytes,
 	};
@@ -241,13 +241,13 @@ static struct spool *started(const char *name)
 	char taken[512];
 
 	snprintf(taken, sizeof(taken), ".trackbridge-%s", name);
-	if (!start(name, taken, SPOOL_TAKE, &spool, &step, &err))
+	if (!start(name, taken, false, &spool, &step, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(step, SPOOL_MORE);
 	return spool;
 }
 
-static void assert_not_started_as(const char *name, enum spool_mode mode, enum spool_step expected, const char *words)
+static void assert_not_started_as(const char *name, bool left_over, enum spool_step expected, const char *words)
 {
 	struct spool *spool = NULL;
 	struct error err = { 0 };
@@ -255,7 +255,7 @@ static void assert_not_started_as(const char *name, enum spool_mode mode, enum s
 	char taken[512];
 
 	snprintf(taken, sizeof(taken), ".trackbridge-%s", name);
-	assert_false(start(name, taken, mode, &spool, &step, &err));
+	assert_false(start(name, taken, left_over, &spool, &step, &err));
 	assert_int_equal(step, expected);
 	assert_null(spool);
 	if (!strstr(err.text, words))
@@ -265,7 +265,7 @@ static void assert_not_started_as(const char *name, enum spool_mode mode, enum s
 
 static void assert_not_started(const char *name, enum spool_step expected, const char *words)
 {
-	assert_not_started_as(name, SPOOL_TAKE, expected, words);
+	assert_not_started_as(name, false, expected, words);
 }
 
 static enum spool_step copied(struct spool *spool, struct error *err)
@@ -659,7 +659,7 @@ static void a_file_that_is_open_for_writing_is_left_alone(void **state)
 	assert_false(there(in_drop(".trackbridge-x.csv")));
 	close(writer);
 	writer = open(in_drop(".trackbridge-y.csv"), O_WRONLY | O_CLOEXEC);
-	assert_not_started_as("y.csv", SPOOL_LEFT_OVER, SPOOL_BUSY, "y.csv is still open for writing");
+	assert_not_started_as("y.csv", true, SPOOL_BUSY, "y.csv is still open for writing");
 	close(writer);
 	spool_drop(started("x.csv"));
 }
@@ -791,70 +791,6 @@ static void room_that_others_take_meanwhile_ends_the_copy(void **state)
 	free(bytes);
 }
 
-static void a_kept_file_is_copied_and_left_as_it_is(void **state)
-{
-	struct stat before, after;
-	struct spool *spool;
-	enum spool_step step;
-	int other;
-
-	(void)state;
-	put("7-x.csv", "one", 3);
-	assert_int_equal(stat(in_drop("7-x.csv"), &before), 0);
-	/* Whatever locks it. */
-	other = open(in_drop("7-x.csv"), O_RDWR | O_CLOEXEC);
-	assert_int_equal(flock(other, LOCK_EX), 0);
-	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
-	assert_true(there(in_drop("7-x.csv")));
-	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
-	assert_string_equal(spool_file(spool)->name, "x.csv");
-	assert_int_equal(spool_file(spool)->bytes, 3);
-	assert_hash(spool_file(spool)->sha256, "one", 3);
-	assert_content(t.copy, "one", 3);
-	assert_finished(spool);
-	assert_content(t.copy, "one", 3);
-	assert_int_equal(stat(in_drop("7-x.csv"), &after), 0);
-	assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
-	assert_false(there(in_drop("x.csv")));
-	close(other);
-}
-
-static void a_kept_file_that_is_dropped_stays(void **state)
-{
-	struct spool *spool;
-	enum spool_step step;
-
-	(void)state;
-	put("7-x.csv", "one", 3);
-	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
-	spool_drop(spool);
-	assert_content(in_drop("7-x.csv"), "one", 3);
-	assert_false(there(in_drop("x.csv")) || there(t.copy));
-	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
-	t.fail_pread = EIO;
-	assert_copy_fails(spool, SPOOL_STUCK, "x.csv cannot be read");
-	assert_content(in_drop("7-x.csv"), "one", 3);
-	assert_true(start("x.csv", "7-x.csv", SPOOL_KEEP, &spool, &step, NULL));
-	append("7-x.csv", "two");
-	assert_copy_fails(spool, SPOOL_CHANGED, "x.csv");
-	assert_content(in_drop("7-x.csv"), "onetwo", 6);
-}
-
-static void a_kept_file_obeys_the_bounds(void **state)
-{
-	(void)state;
-	assert_not_started_as("x.csv", SPOOL_KEEP, SPOOL_UNFIT, "x.csv cannot be opened: No such file");
-	put(".trackbridge-x.csv", "four", 4);
-	t.most_bytes = 3;
-	assert_not_started_as("x.csv", SPOOL_KEEP, SPOOL_UNFIT, "max_file_bytes");
-	t.most_bytes = 0;
-	t.min_free = 1000;
-	t.free_bytes = 1003;
-	assert_not_started_as("x.csv", SPOOL_KEEP, SPOOL_FULL, "no room");
-	assert_int_equal(symlink(".trackbridge-x.csv", in_drop(".trackbridge-y.csv")), 0);
-	assert_not_started_as("y.csv", SPOOL_KEEP, SPOOL_UNFIT, "is a link");
-}
-
 static void a_name_of_escapes_leaves_room_for_the_reason(void **state)
 {
 	char name[256];
@@ -862,13 +798,13 @@ static void a_name_of_escapes_leaves_room_for_the_reason(void **state)
 	(void)state;
 	memset(name, 1, 255);
 	name[255] = '\0';
-	assert_not_started_as("\001\xff\n", SPOOL_TAKE, SPOOL_UNFIT, "\\x01\\xFF\\x0A cannot be opened: No such file");
+	assert_not_started_as("\001\xff\n", false, SPOOL_UNFIT, "\\x01\\xFF\\x0A cannot be opened: No such file");
 	{
 		struct spool *spool;
 		enum spool_step step;
 		struct error err;
 
-		assert_false(start(name, ".trackbridge-a", SPOOL_TAKE, &spool, &step, &err));
+		assert_false(start(name, ".trackbridge-a", false, &spool, &step, &err));
 		assert_non_null(strstr(err.text, "\\x01... cannot be opened: No such file"));
 	}
 }
@@ -947,7 +883,7 @@ static void a_left_over_is_taken_as_it_is(void **state)
 	(void)state;
 	put(".trackbridge-x.csv", "old", 3);
 	put("x.csv", "new", 3);
-	assert_true(start("x.csv", ".trackbridge-x.csv", SPOOL_LEFT_OVER, &spool, &step, NULL));
+	assert_true(start("x.csv", ".trackbridge-x.csv", true, &spool, &step, NULL));
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 	assert_string_equal(spool_file(spool)->name, "x.csv");
 	assert_content(t.copy, "old", 3);
@@ -967,7 +903,7 @@ static void what_is_being_taken_is_no_left_over(void **state)
 	spool = started("x.csv");
 	memcpy(kept, t.copy, sizeof(kept));
 	snprintf(t.copy, sizeof(t.copy), "%s/8", t.spool);
-	assert_not_started_as("x.csv", SPOOL_LEFT_OVER, SPOOL_UNFIT, "already being taken");
+	assert_not_started_as("x.csv", true, SPOOL_UNFIT, "already being taken");
 	assert_true(there(in_drop(".trackbridge-x.csv")));
 	memcpy(t.copy, kept, sizeof(kept));
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
@@ -992,7 +928,7 @@ static void a_long_name_is_taken(void **state)
 	memcpy(name + 251, ".csv", 5);
 	taken = spool_taken_name(name);
 	put(name, "one", 3);
-	assert_true(start(name, taken, SPOOL_TAKE, &spool, &step, NULL));
+	assert_true(start(name, taken, false, &spool, &step, NULL));
 	assert_int_equal(copied(spool, NULL), SPOOL_COPIED);
 	assert_string_equal(spool_file(spool)->name, name);
 	assert_true(there(in_drop(taken)));
@@ -1051,9 +987,6 @@ int main(void)
 		TEST(a_clone_needs_no_room_but_min_free),
 		TEST(a_clone_that_was_possible_and_then_is_not_leaves_nothing_behind),
 		TEST(room_that_others_take_meanwhile_ends_the_copy),
-		TEST(a_kept_file_is_copied_and_left_as_it_is),
-		TEST(a_kept_file_that_is_dropped_stays),
-		TEST(a_kept_file_obeys_the_bounds),
 		TEST(a_name_of_escapes_leaves_room_for_the_reason),
 		TEST(a_copy_may_be_given_another_name),
 		TEST(a_dropped_file_gets_its_name_back_if_it_is_free),
