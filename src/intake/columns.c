@@ -14,7 +14,7 @@ struct columns {
 	bool has_header;
 	char **names; /* the header's, as people read them */
 	size_t n_names;
-	size_t n_own; /* without those that a rejects file has added */
+	size_t n_own; /* of them, without those that a rejects file has added */
 	size_t width; /* cells that a record must have */
 	char number[24];
 };
@@ -49,7 +49,9 @@ bool columns_open(const struct csv_record *header, struct columns **ret_columns,
 		columns->n_names = header->n_cells;
 		columns->names = xcalloc(header->n_cells, sizeof(*columns->names));
 		columns->has_header = true;
-		columns->n_own = columns->width = width_without_added(header);
+		columns->n_own = width_without_added(header);
+		/* All of them: a row of a rejects file that had too few cells has three more, and must not pass for a whole one. */
+		columns->width = header->n_cells;
 		for (size_t i = 0; i < header->n_cells; i++) {
 			struct span cell = cell_trim(header->cells[i]);
 			struct text name = { 0 };

@@ -12,7 +12,8 @@
 struct columns;
 
 /* columns_open takes the header record, or NULL where there is none. The three columns that a rejects file adds at the end (line, column,
- * reason) do not count. ERROR_DATA where the header itself is spoiled. The header is borrowed until the last columns_find. */
+ * reason) are found only where no other has their name. ERROR_DATA where the header itself is spoiled. The header is borrowed until the last
+ * columns_find. */
 bool columns_open(const struct csv_record *header, struct columns **ret_columns, struct error *err);
 
 /* columns_close takes NULL. */

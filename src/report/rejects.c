@@ -82,7 +82,23 @@ static bool read_record(struct rejects *rejects, const struct queue_receipt_row 
 	return true;
 }
 
-/* The record's bytes with as many cells as the header has, so that what comes behind them stands under its names. */
+/* The highest column number that the source reads; 0 where it goes by names. */
+static size_t highest_column(const struct config_source *source)
+{
+	int highest = 0;
+
+	for (int i = 0; i < TRACK_N_FIELDS; i++)
+		highest = source->fields[i].column_number > highest ? source->fields[i].column_number : highest;
+	for (size_t i = 0; i < source->n_identity; i++)
+		highest = source->identity[i].number > highest ? source->identity[i].number : highest;
+	return (size_t)highest;
+}
+
+/*
+ * The record's bytes, such that what comes behind them is never read as a cell of its own. Under a header, a row with too few cells stays
+ * one: with the three cells it has still fewer than the header, and is rejected again, whereas filled up it would load as if the missing
+ * cells had been empty. Without a header only the number tells one cell from another, so that there it has to be filled up.
+ */
 static void add_record(struct rejects *rejects, const char *bytes, size_t length)
 {
 	const struct layout *layout = &rejects->layout;
@@ -97,7 +113,7 @@ static void add_record(struct rejects *rejects, const char *bytes, size_t length
 		length -= delimiter.length;
 	}
 	text_append(&rejects->slice, bytes, length);
-	for (; cells < layout->header_cells; cells++)
+	for (; !layout->header_cells && cells < highest_column(layout->source); cells++)
 		text_append(&rejects->slice, delimiter.data, delimiter.length);
 }
 

@@ -145,7 +145,7 @@ class Mapping:
         self.own = len(header) if header else 0
         while header and self.own > len(ADDED) and header[self.own - 3:self.own] == ADDED:
             self.own -= 3
-        self.width = self.own
+        self.width = len(header) if header else 0
         self.fields: dict[str, dict[str, Any]] = {}
         for name in ("issuerId", "cardId", "trackingType", *OF_SHIPMENT[2:]):
             given = profile["fields"].get(name)

@@ -80,8 +80,8 @@ def rejects_file(profile: Profile, outcome: Outcome, raw: bytes) -> bytes | None
         while outcome.header is not None and cells > len(outcome.header) and not "".join(row.cells[cells - 1:cells]).strip(BLANKS) \
                 and record.endswith(delimiter):
             record, cells = record[:len(record) - len(delimiter)], cells - 1
-        if outcome.header is not None:
-            record += delimiter * max(0, len(outcome.header) - cells)
+        if outcome.header is None:
+            record += delimiter * max(0, Mapping(profile, None).width - cells)
         out += record + delimiter + style.line([str(row.line), row.column, row.reason]) + end
     if profile.get("trailer"):
         out += _trailer(profile, outcome, len(rows), style) + end
@@ -128,7 +128,9 @@ def corrected(profile: Profile, raw: bytes, donor: dict[str, str], history: Hist
         for row in outcome.rows:
             cells = list(row.cells)
             if row.line in faulty and row.column == "":
-                cells = cells[:mapping.own or len(cells)]
+                added = mapping.width - mapping.own
+                own = cells[:len(cells) - added]
+                cells = (own + [""] * mapping.own)[:mapping.own] + cells[len(own):]
             elif row.line in faulty:
                 name = by_column.get(row.column, "")
                 if name == "cardId":

@@ -173,18 +173,40 @@ static void a_single_row_without_a_line_end_gets_one(void **state)
 	assert_rejects("UTF-8", "x;1;1;2;r\r\n");
 }
 
-static void rows_are_filled_up_to_the_header(void **state)
+static void a_row_with_too_few_cells_for_the_header_keeps_too_few(void **state)
 {
 	(void)state;
 	write_rejects("UTF-8", "A;B;C\nx\n\"y;y\";1\nz;1;2;3\nw;1;2;; ;\nv;1;2;;\n",
 		      ROWS({ "x\n", 2, "", "r" }, { "\"y;y\";1\n", 3, "", "r" }, { "z;1;2;3\n", 4, "", "r" },
 			   { "w;1;2;; ;\n", 5, "B", "r" }, { "v;1;2;;\n", 6, "B", "r" }));
 	assert_rejects("UTF-8", "A;B;C;line;column;reason\n"
-				"x;;;2;;r\n"
-				"\"y;y\";1;;3;;r\n"
+				"x;2;;r\n"
+				"\"y;y\";1;3;;r\n"
 				"z;1;2;3;4;;r\n"
 				"w;1;2;; ;5;B;r\n" /* a blank is kept: rows stay as they came but for bare delimiters */
 				"v;1;2;6;B;r\n");
+}
+
+static void without_a_header_rows_are_filled_up_to_the_last_column_that_is_read(void **state)
+{
+	static const struct config_column identity[] = { { .number = 4 } };
+
+	(void)state;
+	lyon()->format.header = false;
+	lyon()->trailer.count_column = 6;
+	for (int i = 0; i < 2; i++) {
+		if (i) {
+			lyon()->identity = identity;
+			lyon()->n_identity = 1;
+		}
+		lyon()->fields[TRACK_CARD_ID] = (struct config_field){ .present = true, .column_number = 1 };
+		lyon()->fields[TRACK_TYPE] = (struct config_field){ .present = true, .column_number = 3 };
+		write_rejects("UTF-8", "x\ny;1\nz;1;2;3;4\n", ROWS({ "x\n", 1, "", "r" }, { "z;1;2;3;4\n", 3, "3", "r" }));
+		assert_rejects("UTF-8", i ? "x;;;;1;;r\nz;1;2;3;4;3;3;r\n" : "x;;;1;;r\nz;1;2;3;4;3;3;r\n");
+		tear_down(state);
+		set_up(state);
+		lyon()->format.header = false;
+	}
 }
 
 static void where_cells_are_never_quoted_a_reason_has_no_delimiter(void **state)
@@ -417,7 +439,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(skipped_lines_and_blank_lines_before_the_header_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_header_there_is_none_and_the_mark_stands_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_single_row_without_a_line_end_gets_one, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(rows_are_filled_up_to_the_header, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_row_with_too_few_cells_for_the_header_keeps_too_few, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_a_header_rows_are_filled_up_to_the_last_column_that_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(where_cells_are_never_quoted_a_reason_has_no_delimiter, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trailer_counts_what_is_in_the_rejects_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trailer_is_found_at_the_end_of_a_long_file, set_up, tear_down),
