@@ -189,6 +189,31 @@ size_t layout_count(const struct layout *layout, const char *bytes, size_t lengt
 	return scan.something ? scan.delimiters + 1 : 0;
 }
 
+static bool take_off(const struct layout *layout, const char *bytes, size_t *length, const char *utf8)
+{
+	scoped_text struct text end = { 0 };
+
+	charset_encode(layout->charset, &end, utf8, strlen(utf8));
+	if (*length < end.length || memcmp(bytes + *length - end.length, end.data, end.length) != 0)
+		return false;
+	*length -= end.length;
+	return true;
+}
+
+bool layout_without_empty_cell(const struct layout *layout, const char *bytes, size_t *length)
+{
+	const char *delimiter = layout->source->format.delimiter;
+	size_t left = *length;
+
+	while ((delimiter[0] != ' ' && take_off(layout, bytes, &left, " ")) ||
+	       (delimiter[0] != '\t' && take_off(layout, bytes, &left, "\t")))
+		;
+	if (!take_off(layout, bytes, &left, delimiter))
+		return false;
+	*length = left;
+	return true;
+}
+
 void layout_delimiter(const struct layout *layout, struct text *text)
 {
 	charset_encode(layout->charset, text, layout->source->format.delimiter, strlen(layout->source->format.delimiter));

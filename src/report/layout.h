@@ -37,6 +37,10 @@ size_t layout_learn_line_end(struct layout *layout, const char *bytes, size_t le
 /* layout_count counts the cells of one record (its line end does not matter), and the empty ones that end it. A blank line has none. */
 size_t layout_count(const struct layout *layout, const char *bytes, size_t length, size_t *ret_empty_at_end);
 
+/* layout_without_empty_cell takes a record's last cell, of which it is known that it is empty or blank, off its length, and the delimiter
+ * before it. False where the bytes end otherwise. */
+bool layout_without_empty_cell(const struct layout *layout, const char *bytes, size_t *length);
+
 /* layout_delimiter appends a delimiter; layout_cell appends one and a cell behind it, quoted where it has to be, or with blanks in the
  * place of what cannot be there where cells are never quoted. layout_bare_cell leaves the delimiter out. */
 void layout_delimiter(const struct layout *layout, struct text *text);

@@ -107,10 +107,9 @@ static void add_record(struct rejects *rejects, const char *bytes, size_t length
 
 	layout_delimiter(layout, &delimiter);
 	/* Empty cells that no header names would push the three cells away. */
-	for (; layout->header_cells && cells > layout->header_cells && empty > 0; cells--, empty--) {
-		if (length < delimiter.length || memcmp(bytes + length - delimiter.length, delimiter.data, delimiter.length) != 0)
-			break;
-		length -= delimiter.length;
+	while (layout->header_cells && cells > layout->header_cells && empty > 0 && layout_without_empty_cell(layout, bytes, &length)) {
+		cells--;
+		empty--;
 	}
 	text_append(&rejects->slice, bytes, length);
 	for (; !layout->header_cells && cells < highest_column(layout->source); cells++)

@@ -56,6 +56,13 @@ def _trailer(profile: Profile, outcome: Outcome, rows: int, style: Style) -> byt
     return style.line(cells)
 
 
+def _without_blanks(record: bytes, style: Style) -> bytes:
+    blanks = [style.charset.encode(c) for c in BLANKS if c != style.delimiter]
+    while blank := next((blank for blank in blanks if record.endswith(blank)), b""):
+        record = record[:-len(blank)]
+    return record
+
+
 def rejects_file(profile: Profile, outcome: Outcome, raw: bytes) -> bytes | None:
     """None where there is none: no row of a released manifest was rejected."""
     rows = [row for row in outcome.rows if row.state == "rejected"]
@@ -77,9 +84,11 @@ def rejects_file(profile: Profile, outcome: Outcome, raw: bytes) -> bytes | None
         if mark and raw.startswith(record) and row.line == 1:
             record = record[len(mark):]
         cells = row.n
-        while outcome.header is not None and cells > len(outcome.header) and not "".join(row.cells[cells - 1:cells]).strip(BLANKS) \
-                and record.endswith(delimiter):
-            record, cells = record[:len(record) - len(delimiter)], cells - 1
+        while outcome.header is not None and cells > len(outcome.header) and not "".join(row.cells[cells - 1:cells]).strip(BLANKS):
+            bare = _without_blanks(record, style)
+            if not bare.endswith(delimiter):
+                break
+            record, cells = bare[:len(bare) - len(delimiter)], cells - 1
         if outcome.header is None:
             record += delimiter * max(0, Mapping(profile, None).width - cells)
         out += record + delimiter + style.line([str(row.line), row.column, row.reason]) + end

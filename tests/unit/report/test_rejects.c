@@ -183,8 +183,24 @@ static void a_row_with_too_few_cells_for_the_header_keeps_too_few(void **state)
 				"x;2;;r\n"
 				"\"y;y\";1;3;;r\n"
 				"z;1;2;3;4;;r\n"
-				"w;1;2;; ;5;B;r\n" /* a blank is kept: rows stay as they came but for bare delimiters */
+				"w;1;2;5;B;r\n"
 				"v;1;2;6;B;r\n");
+}
+
+static void blank_cells_that_no_header_names_are_left_out(void **state)
+{
+	(void)state;
+	lyon()->format.encoding = "utf-16le";
+	write_rejects("UTF-16LE", "A;B\nx;;\t ; \ny; ; \nz;1; ;q; \nw;1;\" \"\n",
+		      ROWS({ "x;;\t ; \n", 2, "B", "r" }, { "y; ; \n", 3, "B", "r" }, { "z;1; ;q; \n", 4, "", "r" },
+			   { "w;1;\" \"\n", 5, "", "r" }));
+	/* What is quoted was somebody's will. */
+	assert_rejects("UTF-16LE", "A;B;line;column;reason\nx;;2;B;r\ny; ;3;B;r\nz;1; ;q;4;;r\nw;1;\" \";5;;r\n");
+	tear_down(state);
+	set_up(state);
+	lyon()->format.delimiter = "\t";
+	write_rejects("UTF-8", "A\tB\nx\t\t \t\n", ROWS({ "x\t\t \t\n", 2, "B", "r" }));
+	assert_rejects("UTF-8", "A\tB\tline\tcolumn\treason\nx\t\t2\tB\tr\n");
 }
 
 static void without_a_header_rows_are_filled_up_to_the_last_column_that_is_read(void **state)
@@ -440,6 +456,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_a_header_there_is_none_and_the_mark_stands_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_single_row_without_a_line_end_gets_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_row_with_too_few_cells_for_the_header_keeps_too_few, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(blank_cells_that_no_header_names_are_left_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(without_a_header_rows_are_filled_up_to_the_last_column_that_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(where_cells_are_never_quoted_a_reason_has_no_delimiter, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_trailer_counts_what_is_in_the_rejects_file, set_up, tear_down),
