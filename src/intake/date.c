@@ -170,7 +170,7 @@ static bool take_fraction(const char **at)
 static bool take_offset(const char **at, struct reading *reading)
 {
 	bool west = **at == '-';
-	int hours, minutes;
+	int hours, minutes = 0;
 
 	if (take(at, "Z")) {
 		reading->has_offset = true;
@@ -180,15 +180,16 @@ static bool take_offset(const char **at, struct reading *reading)
 		return true;
 	if (!take_number(at, 2, &hours))
 		return false;
-	take(at, ":");
-	if (!take_number(at, 2, &minutes) || hours > MOST_OFFSET_HOURS || minutes > 59)
+	if ((take(at, ":") || **at) && !take_number(at, 2, &minutes))
+		return false;
+	if (hours > MOST_OFFSET_HOURS || minutes > 59)
 		return false;
 	reading->has_offset = true;
 	reading->offset = (west ? -1 : 1) * (hours * HOUR + minutes * MINUTE);
 	return true;
 }
 
-/* YYYY-MM-DD, then 'T' or a blank and HH:MM[:SS[.fraction]], then nothing, Z, ±HH:MM or ±HHMM. */
+/* YYYY-MM-DD, then 'T' or a blank and HH:MM[:SS[.fraction]], then nothing, Z, ±HH, ±HH:MM or ±HHMM. */
 static bool take_iso(const char **at, struct reading *reading)
 {
 	struct civil *civil = &reading->civil;

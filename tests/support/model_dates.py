@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 # Directive: most digits, least, most value. Blanks before a number are passed over, as in the C library.
 _NUMBERS = {"d": (2, 1, 31), "e": (2, 1, 31), "m": (2, 1, 12), "Y": (4, 0, 9999), "H": (2, 0, 23), "M": (2, 0, 59), "S": (2, 0, 61)}
 _ISO = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]+)?)?"
-                  r"(Z|[+-][0-9]{2}:?[0-9]{2})?)?")
+                  r"(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?")
 
 
 class Bad(Exception):
