@@ -142,21 +142,25 @@ const char *columns_name(struct columns *columns, size_t index)
 	return columns->number;
 }
 
+static bool has_surplus(const struct columns *columns, const struct csv_record *record)
+{
+	for (size_t i = columns->n_names; i < record->n_cells; i++) {
+		if (cell_trim(record->cells[i]).length)
+			return true;
+	}
+	return false;
+}
+
 bool columns_fit(const struct columns *columns, const struct csv_record *record, struct text *ret_reason)
 {
-	size_t n = record->n_cells, most = columns->n_names;
+	size_t n = record->n_cells;
+	const char *plural = n == 1 ? "" : "s";
 
-	if (n < columns->width && columns->has_header)
-		text_printf(ret_reason, "has %zu cells, the header has %zu", n, columns->width);
-	else if (n < columns->width)
-		text_printf(ret_reason, "has %zu cells, column %zu is needed", n, columns->width);
-	if (n < columns->width)
-		return false;
-	for (size_t i = most; columns->has_header && i < n; i++) {
-		if (cell_trim(record->cells[i]).length) {
-			text_printf(ret_reason, "has %zu cells, the header has %zu", n, most);
-			return false;
-		}
-	}
-	return true;
+	if (n >= columns->width && !(columns->has_header && has_surplus(columns, record)))
+		return true;
+	if (columns->has_header)
+		text_printf(ret_reason, "has %zu cell%s, the header has %zu", n, plural, columns->n_names);
+	else
+		text_printf(ret_reason, "has %zu cell%s, column %zu is needed", n, plural, columns->width);
+	return false;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_DIGITS = 18 }; /* of a trailer's count, zeros before it apart */
+
 struct manifest_reader {
 	const struct config_source *source;
 	const struct config *config;
@@ -110,18 +112,21 @@ static bool is_trailer(const struct config_source *source, const struct csv_reco
 }
 
 /* Digits alone, zeros before them allowed. */
-static bool read_count(struct span cell, int64_t *ret_count)
+static bool read_count(const struct csv_record *record, size_t column, int64_t *ret_count, struct error *err)
 {
+	struct span cell = column <= record->n_cells ? cell_trim(record->cells[column - 1]) : (struct span){ "", 0 };
+	size_t digits = strspn(cell.data, "0123456789"), zeros = strspn(cell.data, "0");
 	int64_t count = 0;
 
-	cell = cell_trim(cell);
-	for (size_t i = 0; i < cell.length; i++) {
-		if (cell.data[i] < '0' || cell.data[i] > '9' || count > INT64_MAX / 10 - 1)
-			return false;
+	if (cell.length == 0 || digits < cell.length)
+		return error_set(err, ERROR_DATA, "line %lld: the trailer has no count in column %zu", (long long)record->line, column);
+	if (cell.length - zeros > MOST_DIGITS)
+		return error_set(err, ERROR_DATA, "line %lld: the trailer's count in column %zu is too long a number (%zu digits)",
+				 (long long)record->line, column, cell.length - zeros);
+	for (size_t i = 0; i < cell.length; i++)
 		count = 10 * count + (cell.data[i] - '0');
-	}
 	*ret_count = count;
-	return cell.length > 0;
+	return true;
 }
 
 static int64_t expected_count(const struct manifest_reader *reader)
@@ -141,8 +146,8 @@ static bool check_trailer(struct manifest_reader *reader, const struct csv_recor
 
 	if (record->spoiled)
 		return error_set(err, ERROR_DATA, "line %lld: the trailer %s", (long long)record->line, record->spoiled);
-	if (column > record->n_cells || !read_count(record->cells[column - 1], &count))
-		return error_set(err, ERROR_DATA, "line %lld: the trailer has no count in column %zu", (long long)record->line, column);
+	if (!read_count(record, column, &count, err))
+		return false;
 	if (count != expected)
 		return error_set(err, ERROR_DATA, "line %lld: the trailer says %lld, the file has %lld (%lld data rows)",
 				 (long long)record->line, (long long)count, (long long)expected, (long long)reader->rows);

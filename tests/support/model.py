@@ -230,13 +230,14 @@ class Mapping:
 
     def whole(self, record: Record) -> None:
         n = len(record.cells)
+        has = f"has {n} cell{'' if n == 1 else 's'}"
         if record.spoiled:
             raise Rejected(self.name(record.spoiled_cell), record.spoiled)
         if n < self.width:
-            raise Rejected("", f"has {n} cells, the header has {self.width}" if self.header is not None
-                           else f"has {n} cells, column {self.width} is needed")
+            raise Rejected("", f"{has}, the header has {self.width}" if self.header is not None
+                           else f"{has}, column {self.width} is needed")
         if self.header is not None and any(cell.strip(BLANKS) for cell in record.cells[len(self.header):]):
-            raise Rejected("", f"has {n} cells, the header has {len(self.header)}")
+            raise Rejected("", f"{has}, the header has {len(self.header)}")
 
     def request(self, record: Record) -> dict[str, str]:
         """The fields of the row's request. A row that is to be skipped is, whatever else is wrong with it."""
@@ -302,7 +303,9 @@ def _check_trailer(trailer: Profile, record: Record, rows: int, header: bool) ->
     if record.spoiled:
         raise Broken(f"line {record.line}: the trailer {record.spoiled}")
     count = record.cells[column - 1].strip(BLANKS) if column <= len(record.cells) else ""
-    if not re.fullmatch("0*[0-9]{1,18}", count):
+    if digits := re.fullmatch("0*([0-9]{19,})", count):
+        raise Broken(f"line {record.line}: the trailer's count in column {column} is too long a number ({len(digits[1])} digits)")
+    if not re.fullmatch("[0-9]+", count):
         raise Broken(f"line {record.line}: the trailer has no count in column {column}")
     expected = rows + {"rows": 0, "rows+trailer": 1, "rows+header+trailer": 1 + header}[trailer.get("counts", "rows")]
     if int(count) != expected:

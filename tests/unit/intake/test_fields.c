@@ -186,7 +186,7 @@ static void a_row_that_is_not_whole_is_rejected_and_shows_what_is_known(void **s
 {
 	static const struct row_case cases[] = {
 		{ "C1|SHIPPED|Oslo", "rejected : has 3 cells, the header has 7; BANKFR0001 C1 SHIPMENT Oslo - - - 0" },
-		{ "C1", "rejected : has 1 cells, the header has 7; BANKFR0001 C1 ? - - - - 0" },
+		{ "C1", "rejected : has 1 cell, the header has 7; BANKFR0001 C1 ? - - - - 0" },
 		{ "C1|EMBOSSED", "rejected : has 2 cells, the header has 7; BANKFR0001 C1 ? - - - - 0" },
 		{ "C1|RTS||||||x", "rejected : has 8 cells, the header has 7; BANKFR0001 C1 RETURN Lyon - - - 0" },
 		{ "C1|RTS|||||| ", "request; BANKFR0001 C1 RETURN Lyon - - - 0" },
