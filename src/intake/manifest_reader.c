@@ -155,6 +155,14 @@ static bool check_trailer(struct manifest_reader *reader, const struct csv_recor
 	return true;
 }
 
+/* Rows without a card id say nothing of the ids; but they count where it is asked whether there are rows enough to judge. */
+static bool looks_like_pans(const struct manifest_reader *reader)
+{
+	int64_t half = (reader->cards > MANIFEST_PAN_ROWS ? reader->cards : MANIFEST_PAN_ROWS) / 2;
+
+	return reader->rows >= MANIFEST_PAN_ROWS && reader->pan_like > half;
+}
+
 static enum manifest_step end(const struct manifest_reader *reader, struct error *err)
 {
 	const struct config_source *source = reader->source;
@@ -164,7 +172,7 @@ static enum manifest_step end(const struct manifest_reader *reader, struct error
 			  source->trailer.first_column);
 	else if (reader->rows == 0)
 		return no_data_row(err);
-	else if (!source->allow_pan_like && reader->cards >= MANIFEST_PAN_ROWS && reader->pan_like > reader->cards / 2)
+	else if (!source->allow_pan_like && looks_like_pans(reader))
 		error_set(err, ERROR_DATA,
 			  "%lld of %lld card ids look like card numbers (PANs), which must never be sent; where that is a coincidence: "
 			  "allow_pan_like: true",

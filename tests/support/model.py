@@ -351,7 +351,7 @@ def _read(profile: Profile, source: str, raw: bytes, history: History, outcome: 
         raise Broken("has no data row")
     cards = [row.card for row in rows if row.card]
     pans = sum(map(looks_like_pan, cards))
-    if not profile.get("allow_pan_like") and len(cards) >= 20 and pans * 2 > len(cards):
+    if not profile.get("allow_pan_like") and len(rows) >= 20 and pans * 2 > max(len(cards), 20):
         raise Broken(f"{pans} of {len(cards)} card ids look like card numbers (PANs), which must never be sent; where that is a"
                      " coincidence: allow_pan_like: true")
     invalid = [row for row in rows if row.state == "rejected"]

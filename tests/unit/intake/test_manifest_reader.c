@@ -280,31 +280,42 @@ static void more_rows_than_the_source_allows_reject_the_manifest(void **state)
 	assert_string_equal(err.text, "line 5: has more than 2 rows (max_rows)");
 }
 
-/* n_pan rows with a number that passes Luhn's check, then others up to n. */
-static char *cards(int n, int n_pan)
+/* n_pan rows with a number that passes Luhn's check, then others up to n, the last n_empty of them without a card id. */
+static char *cards(int n, int n_pan, int n_empty)
 {
 	struct text bytes = { 0 };
 
 	text_append_string(&bytes, "ISS;CARD;TYPE\n");
 	for (int i = 0; i < n; i++)
-		text_printf(&bytes, "BANKFR0001;%s;P\n", i < n_pan ? "4111111111111111" : "4111111111111112");
+		text_printf(&bytes, "BANKFR0001;%s;P\n", i < n_pan ? "4111111111111111" : i < n - n_empty ? "4111111111111112" : "");
 	return bytes.data;
 }
 
 static void card_ids_that_look_like_pans_reject_the_manifest(void **state)
 {
 	static const struct {
-		int n, n_pan;
+		int n, n_pan, n_empty;
 		bool allowed, rejected;
 	} cases[] = {
-		{ 20, 11, false, true }, { 20, 10, false, false }, { 19, 19, false, false },
-		{ 20, 20, true, false }, { 21, 11, false, true },  { 40, 40, false, true },
+		{ 20, 11, 0, false, true },
+		{ 20, 10, 0, false, false },
+		{ 19, 19, 0, false, false },
+		{ 20, 20, 0, true, false },
+		{ 21, 11, 0, false, true },
+		{ 40, 40, 0, false, true },
+		/* Most of the rows, with fewer than 20 ids that are known; and most of the ids, with more rows that have none. */
+		{ 20, 19, 1, false, true },
+		{ 20, 11, 9, false, true },
+		{ 60, 20, 30, false, true },
+		{ 20, 10, 10, false, false },
+		{ 40, 1, 39, false, false },
+		{ 60, 15, 30, false, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct config_source source = plain_source();
-		char *bytes = cards(cases[i].n, cases[i].n_pan);
+		char *bytes = cards(cases[i].n, cases[i].n_pan, cases[i].n_empty);
 		struct error err = { 0 };
 		char states[64];
 
