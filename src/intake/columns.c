@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_FOUND = 400, N_ADDED = 3 };
+enum { MOST_FOUND = 400 };
 
 struct columns {
 	const struct csv_record *header; /* while columns are being found */
@@ -26,15 +26,14 @@ static bool is_named(const struct csv_record *header, size_t index, const char *
 	return cell.length == strlen(name) && memcmp(cell.data, name, cell.length) == 0;
 }
 
-/* A rejects file whose rows were rejected again has them more than once. */
-static size_t width_without_added(const struct csv_record *header)
+size_t columns_added(const struct csv_record *header)
 {
 	size_t width = header->n_cells;
 
-	while (width > N_ADDED && is_named(header, width - 3, "line") && is_named(header, width - 2, "column") &&
+	while (width > CSV_ADDED_CELLS && is_named(header, width - 3, "line") && is_named(header, width - 2, "column") &&
 	       is_named(header, width - 1, "reason"))
-		width -= N_ADDED;
-	return width;
+		width -= CSV_ADDED_CELLS;
+	return header->n_cells - width;
 }
 
 bool columns_open(const struct csv_record *header, struct columns **ret_columns, struct error *err)
@@ -49,7 +48,7 @@ bool columns_open(const struct csv_record *header, struct columns **ret_columns,
 		columns->n_names = header->n_cells;
 		columns->names = xcalloc(header->n_cells, sizeof(*columns->names));
 		columns->has_header = true;
-		columns->n_own = width_without_added(header);
+		columns->n_own = header->n_cells - columns_added(header);
 		/* All of them: a row of a rejects file that had too few cells has three more, and must not pass for a whole one. */
 		columns->width = header->n_cells;
 		for (size_t i = 0; i < header->n_cells; i++) {

@@ -12,9 +12,13 @@
 struct columns;
 
 /* columns_open takes the header record, or NULL where there is none. The three columns that a rejects file adds at the end (line, column,
- * reason) are found only where no other has their name. ERROR_DATA where the header itself is spoiled. The header is borrowed until the last
- * columns_find. */
+ * reason) are found only where no other has their name. ERROR_DATA where the header itself is spoiled. The header is borrowed until the
+ * last columns_find. */
 bool columns_open(const struct csv_record *header, struct columns **ret_columns, struct error *err);
+
+/* columns_added tells how many of a header's last cells are those that a rejects file adds; it has them again for each time that its rows
+ * were rejected again. */
+size_t columns_added(const struct csv_record *header);
 
 /* columns_close takes NULL. */
 void columns_close(struct columns *columns);

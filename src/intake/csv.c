@@ -24,7 +24,7 @@ struct csv_reader {
 	struct decoder *decoder;
 	struct csv_parser parser;
 	const char *delimiter; /* of more than one byte, which libcsv knows as LONG_DELIMITER; else NULL */
-	size_t most_cell, most_cells;
+	size_t most_cell, most_cells, added_cells;
 	char too_long[64], too_many[64];
 	bool inside;        /* the lines since the record's first end in an open quote */
 	int64_t quote_line; /* on which it was opened */
@@ -33,8 +33,8 @@ struct csv_reader {
 	struct csv_record record;
 	struct text folded; /* scratch: text with LONG_DELIMITER in it */
 	struct text bytes;  /* the cells, each with a NUL behind it */
-	size_t starts[CSV_MOST_CELLS];
-	struct span cells[CSV_MOST_CELLS];
+	size_t starts[CSV_MOST_CELLS + CSV_ADDED_CELLS];
+	struct span cells[CSV_MOST_CELLS + CSV_ADDED_CELLS];
 	enum csv_step stopped; /* CSV_BROKEN or CSV_FAILED for good, because of why; else CSV_RECORD */
 	struct error why;
 };
@@ -151,7 +151,7 @@ static void take_cell(void *bytes, size_t length, void *data)
 	struct csv_reader *reader = data;
 	size_t i = reader->record.n_cells;
 
-	if (i == reader->most_cells) {
+	if (i == reader->most_cells + reader->added_cells) {
 		spoil(reader, reader->too_many);
 		return;
 	}
@@ -278,6 +278,11 @@ static enum csv_step take_line(struct csv_reader *reader, struct error *err)
 		reader->quote_line = line.number;
 	return lines_offset(reader->lines) - reader->record.offset > CSV_MOST_RECORD ? too_long(reader, reader->record.line, err)
 										     : CSV_RECORD;
+}
+
+void csv_add_cells(struct csv_reader *reader, bool added)
+{
+	reader->added_cells = added ? CSV_ADDED_CELLS : 0;
 }
 
 enum csv_step csv_next(struct csv_reader *reader, struct csv_record *ret_record, struct error *err)

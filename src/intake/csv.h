@@ -15,6 +15,7 @@
 enum {
 	CSV_MOST_CELL = 1024 * 1024,        /* bytes of UTF-8; the most that max_cell_bytes may be */
 	CSV_MOST_CELLS = 4096,              /* the most that max_columns may be */
+	CSV_ADDED_CELLS = 3,                /* that a rejects file has beyond those of its manifest */
 	CSV_MOST_RECORD = 16 * 1024 * 1024, /* bytes of the original; a longer record breaks the manifest */
 };
 
@@ -46,6 +47,9 @@ enum csv_step {
  */
 bool csv_open(int fd, const struct config_source *source, int64_t offset, int64_t line, struct csv_reader **ret_reader, struct error *err);
 void csv_close(struct csv_reader *reader);
+
+/* csv_add_cells lets the records that come have CSV_ADDED_CELLS cells more than max_columns, or not. */
+void csv_add_cells(struct csv_reader *reader, bool added);
 
 /* csv_next gives the next record; a record that is not empty but has only blank cells is a record. Blank lines are skipped. */
 enum csv_step csv_next(struct csv_reader *reader, struct csv_record *ret_record, struct error *err);

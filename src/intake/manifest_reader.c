@@ -1,6 +1,7 @@
 #include "intake/manifest_reader.h"
 
 #include "intake/cell.h"
+#include "intake/columns.h"
 #include "intake/csv.h"
 #include "intake/event.h"
 #include "intake/fields.h"
@@ -80,6 +81,15 @@ static char *issuer_column(const struct config_source *source, const struct csv_
 	return name.data;
 }
 
+/* The cells that a rejects file adds do not count, or that of a manifest of max_columns could not be dropped again. */
+static bool limit_cells(const struct manifest_reader *reader, const struct csv_record *header, struct error *err)
+{
+	size_t added = columns_added(header), most = (size_t)reader->source->max_columns;
+
+	csv_add_cells(reader->csv, added > 0);
+	return header->n_cells - added <= most || error_set(err, ERROR_DATA, "the header has more than %zu cells (max_columns)", most);
+}
+
 /* MANIFEST_ROW: the way to the first data row is free. */
 static enum manifest_step begin(struct manifest_reader *reader, struct error *err)
 {
@@ -87,6 +97,8 @@ static enum manifest_step begin(struct manifest_reader *reader, struct error *er
 	enum csv_step step = csv_skip_lines(reader->csv, source->format.skip_lines, err);
 	struct csv_record header;
 
+	/* Without a header it cannot be known. */
+	csv_add_cells(reader->csv, true);
 	if (step == CSV_RECORD && source->format.header)
 		step = csv_next(reader->csv, &header, err);
 	switch (step) {
@@ -95,6 +107,8 @@ static enum manifest_step begin(struct manifest_reader *reader, struct error *er
 	case CSV_BROKEN: return MANIFEST_REJECT;
 	case CSV_FAILED: return MANIFEST_FAILED;
 	}
+	if (source->format.header && !limit_cells(reader, &header, err))
+		return MANIFEST_REJECT;
 	if (!fields_open(source, source->format.header ? &header : NULL, &reader->fields, err))
 		return err->code == ERROR_DATA ? MANIFEST_REJECT : MANIFEST_FAILED;
 	reader->issuer_column = issuer_column(source, source->format.header ? &header : NULL);

@@ -18,11 +18,10 @@ from typing import Any
 
 import model_dates
 import source_yaml
-from model_csv import BLANKS, Broken, Reader, Record
+from model_csv import ADDED, BLANKS, Broken, Reader, Record
 
 ISSUERS = ("BANKFR0001", "BANKBE0002", "BANK_de-03")  # that the endpoint has
 CORPUS = Path(__file__).resolve().parents[1] / "data" / "manifests"
-ADDED = ["line", "column", "reason"]
 MOST_SHOWN = 60  # bytes of a value in a reason
 TYPES = ("PRODUCTION", "SHIPMENT", "RETURN")
 COMMON = ("issuerId", "cardId", "productionSite")
@@ -136,15 +135,21 @@ def looks_like_pan(card: str) -> bool:
     return sum(digits[::2] + [d // 5 + d * 2 % 10 for d in digits[1::2]]) % 10 == 0
 
 
+def own(header: list[str]) -> int:
+    """How many of its columns no rejects file has added."""
+    n = len(header)
+    while n > len(ADDED) and header[n - 3:n] == ADDED:
+        n -= 3
+    return n
+
+
 class Mapping:
     """A profile's fields on the columns of one file."""
 
     def __init__(self, profile: Profile, header: list[str] | None) -> None:
         self.profile = profile
         self.header = header
-        self.own = len(header) if header else 0
-        while header and self.own > len(ADDED) and header[self.own - 3:self.own] == ADDED:
-            self.own -= 3
+        self.own = own(header or [])
         self.width = len(header) if header else 0
         self.fields: dict[str, dict[str, Any]] = {}
         for name in ("issuerId", "cardId", "trackingType", *OF_SHIPMENT[2:]):
@@ -325,6 +330,10 @@ def _read(profile: Profile, source: str, raw: bytes, history: History, outcome: 
         if header.spoiled:
             raise Broken(f"the header {header.spoiled}")
         outcome.header = [cell.strip(BLANKS) for cell in header.cells]
+        if own(outcome.header) > reader.most_cells:
+            raise Broken(f"the header has more than {reader.most_cells} cells (max_columns)")
+        if own(outcome.header) == len(outcome.header):
+            reader.kept = reader.most_cells
         outcome.head, outcome.head_end = raw[:reader.offset], header.end
     elif reader.line < form.get("skip_lines", 0):
         raise Broken("has no data row")

@@ -10,6 +10,7 @@ from typing import Any
 
 MOST_CELL = 64 * 1024  # bytes of UTF-8, unless the source says otherwise
 MOST_CELLS = 4096  # the same
+ADDED = ["line", "column", "reason"]  # the columns of a rejects file
 MOST_RECORD = 16 * 1024 * 1024  # bytes of the file
 FAULT = "\udc80"  # stands for a unit that the encoding does not have
 BLANKS = " \t"
@@ -112,6 +113,7 @@ class Reader:
         self.raw = raw
         self.most_cell = size_of(profile.get("max_cell_bytes", MOST_CELL))
         self.most_cells = int(profile.get("max_columns", MOST_CELLS))
+        self.kept = self.most_cells + len(ADDED)
         self.charset = charset_of(form, raw)
         self.delimiter = {"tab": "\t"}.get(form.get("delimiter", ";"), form.get("delimiter", ";"))
         quote = form.get("quote", '"')
@@ -219,7 +221,7 @@ class Reader:
 
     def _end_cell(self, record: Record, cell: str) -> None:
         record.n += 1
-        if len(record.cells) == self.most_cells:
+        if len(record.cells) == self.kept:
             record.spoil(f"has more than {self.most_cells} cells (max_columns)")
             return
         if len(cell.encode("utf-8", "surrogatepass")) > self.most_cell:

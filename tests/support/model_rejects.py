@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import count
 
-from model import ADDED, COMMON, OF_SHIPMENT, History, Mapping, Outcome, Profile, predict
-from model_csv import BLANKS, Charset, Reader, charset_of
+from model import COMMON, OF_SHIPMENT, History, Mapping, Outcome, Profile, predict
+from model_csv import ADDED, BLANKS, Charset, Reader, charset_of
 
 ROUNDS = 20  # a row has no more cells at fault
 

@@ -196,6 +196,26 @@ static void columns_of_those_names_are_used_where_a_field_names_them(void **stat
 	assert_found("A|lines|column|reason", "column", 0, 2);
 }
 
+static void the_columns_that_a_rejects_file_adds_are_counted(void **state)
+{
+	static const struct {
+		const char *header;
+		size_t added;
+	} cases[] = {
+		{ "A|line|column|reason", 3 },   { "A|line|column|reason| line|column |reason", 6 },
+		{ "line|column|reason", 0 },     { "A|line|column", 0 },
+		{ "A|line|column|reason|B", 0 }, { "A|line|column|line|column|reason", 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct span cells[MOST_CELLS];
+		struct csv_record header = record_of(cells, cases[i].header);
+
+		assert_int_equal(columns_added(&header), cases[i].added);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +227,7 @@ int main(void)
 		cmocka_unit_test(without_a_header_a_record_has_the_cells_that_are_used),
 		cmocka_unit_test(what_a_rejects_file_adds_is_no_second_column_of_a_name),
 		cmocka_unit_test(a_row_of_a_rejects_file_that_had_too_few_cells_still_has),
+		cmocka_unit_test(the_columns_that_a_rejects_file_adds_are_counted),
 		cmocka_unit_test(columns_of_those_names_are_used_where_a_field_names_them),
 	};
 

@@ -293,6 +293,12 @@ static void too_many_cells_spoil_their_record(void **state)
 	assert_int_equal(record.n_cells, 4096);
 	assert_int_equal(csv_next(reader, &record, &err), CSV_END);
 	csv_close(reader);
+	reader = reader_of(fd, &semicolons, 4096, 2);
+	csv_add_cells(reader, true);
+	assert_int_equal(csv_next(reader, &record, &err), CSV_RECORD);
+	assert_string_equal(record.spoiled, "has more than 4096 cells (max_columns)");
+	assert_int_equal(record.n_cells, 4099);
+	csv_close(reader);
 	close(fd);
 	free(bytes);
 }

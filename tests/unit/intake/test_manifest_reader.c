@@ -280,6 +280,40 @@ static void more_rows_than_the_source_allows_reject_the_manifest(void **state)
 	assert_string_equal(err.text, "line 5: has more than 2 rows (max_rows)");
 }
 
+static void the_cells_of_a_rejects_file_come_on_top_of_max_columns(void **state)
+{
+	static const struct {
+		bool header;
+		const char *bytes, *states, *fault;
+	} cases[] = {
+		{ true, "ISS;CARD;TYPE;line;column;reason\nBANKFR0001;c1;P;2;TYPE;wrong\n", "Q", NULL },
+		{ true, "ISS;CARD;TYPE;line;column;reason\nBANKFR0001;c1;P;2;TYPE;wrong;\n", "R", NULL },
+		{ true, "ISS;CARD;TYPE\nBANKFR0001;c1;P;\nBANKFR0001;c1;P\n", "RQ", NULL },
+		{ true, "ISS;CARD;TYPE;X\nBANKFR0001;c1;P;\n", "", "the header has more than 3 cells (max_columns)" },
+		{ true, "ISS;CARD;TYPE;X;line;column;reason\n", "", "the header has more than 3 cells (max_columns)" },
+		{ false, "BANKFR0001;c1;P;2;TYPE;wrong\nBANKFR0001;c1;P;2;TYPE;wrong;\n", "QR", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config_source source = plain_source();
+		struct error err = { 0 };
+		char states[16];
+
+		source.max_columns = 3;
+		source.format.header = cases[i].header;
+		for (int f = TRACK_ISSUER_ID; !cases[i].header && f <= TRACK_TYPE; f++) {
+			source.fields[f].column = NULL;
+			source.fields[f].column_number = f + 1;
+		}
+		assert_int_equal(read_all(&source, cases[i].bytes, 0, states, sizeof(states), &err),
+				 cases[i].fault ? MANIFEST_REJECT : MANIFEST_END);
+		assert_string_equal(states, cases[i].states);
+		if (cases[i].fault)
+			assert_string_equal(err.text, cases[i].fault);
+	}
+}
+
 /* n_pan rows with a number that passes Luhn's check, then others up to n, the last n_empty of them without a card id. */
 static char *cards(int n, int n_pan, int n_empty)
 {
@@ -423,6 +457,7 @@ int main(void)
 		cmocka_unit_test(all_rows_invalid_is_still_a_good_manifest),
 		cmocka_unit_test(an_invalid_row_rejects_the_file_where_the_source_says_so),
 		cmocka_unit_test(more_rows_than_the_source_allows_reject_the_manifest),
+		cmocka_unit_test(the_cells_of_a_rejects_file_come_on_top_of_max_columns),
 		cmocka_unit_test(card_ids_that_look_like_pans_reject_the_manifest),
 		cmocka_unit_test(resuming_passes_what_was_read_and_remembers_it),
 		cmocka_unit_test(what_cannot_be_read_says_nothing_about_the_manifest),
