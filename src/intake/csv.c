@@ -1,6 +1,7 @@
 #include "intake/csv.h"
 
 #include "intake/decode.h"
+#include "intake/kind.h"
 #include "intake/lines.h"
 
 #include <csv.h>
@@ -19,11 +20,14 @@ enum {
 
 static const char mark[] = "\xEF\xBB\xBF";
 
+_Static_assert((int)KIND_HEAD >= (int)DECODE_HEAD, "one head is enough for both");
+
 struct csv_reader {
 	struct lines *lines;
 	struct decoder *decoder;
 	struct csv_parser parser;
 	const char *delimiter; /* of more than one byte, which libcsv knows as LONG_DELIMITER; else NULL */
+	const char *hint;
 	size_t most_cell, most_cells, added_cells;
 	char too_long[64], too_many[64];
 	bool inside;        /* the lines since the record's first end in an open quote */
@@ -46,12 +50,12 @@ static void *grow_entry(void *old, size_t size)
 	return size > CSV_MOST_CELL + ENTRY_GROWTH ? NULL : xrealloc_array(old, size, 1);
 }
 
-static bool read_head(int fd, char ret_head[static DECODE_HEAD], size_t *ret_length, struct error *err)
+static bool read_head(int fd, char ret_head[static KIND_HEAD], size_t *ret_length, struct error *err)
 {
 	ssize_t n;
 
 	do
-		n = pread(fd, ret_head, DECODE_HEAD, 0);
+		n = pread(fd, ret_head, KIND_HEAD, 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return error_errno(err, errno, "reading the file's beginning");
@@ -63,13 +67,14 @@ bool csv_open(int fd, const struct config_source *source, int64_t offset, int64_
 {
 	struct csv_reader *reader;
 	struct decoder *decoder;
-	char head[DECODE_HEAD];
+	char head[KIND_HEAD];
 	size_t head_length = 0;
 
 	if (!read_head(fd, head, &head_length, err) || !decode_open(source->format.encoding, head, head_length, &decoder, err))
 		return false;
 	reader = xcalloc(1, sizeof(*reader));
 	reader->decoder = decoder;
+	reader->hint = kind_hint(head, head_length, decode_unit(decoder), decode_big_endian(decoder));
 	reader->lines = lines_open(fd, decode_unit(decoder), decode_big_endian(decoder), offset, line);
 	reader->terminated = lines_terminated(reader->lines);
 	csv_init(&reader->parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL);
@@ -302,6 +307,11 @@ enum csv_step csv_next(struct csv_reader *reader, struct csv_record *ret_record,
 	reader->terminated = lines_terminated(reader->lines);
 	*ret_record = reader->record;
 	return CSV_RECORD;
+}
+
+const char *csv_hint(const struct csv_reader *reader)
+{
+	return reader->hint;
 }
 
 enum csv_step csv_skip_lines(struct csv_reader *reader, int n, struct error *err)

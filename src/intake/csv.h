@@ -54,6 +54,9 @@ void csv_add_cells(struct csv_reader *reader, bool added);
 /* csv_next gives the next record; a record that is not empty but has only blank cells is a record. Blank lines are skipped. */
 enum csv_step csv_next(struct csv_reader *reader, struct csv_record *ret_record, struct error *err);
 
+/* csv_hint tells what the file is that is obviously no CSV (kind.h), or gives NULL. */
+const char *csv_hint(const struct csv_reader *reader);
+
 /* csv_skip_lines passes n physical lines without looking for quotes (skip_lines). CSV_END if the file ends before. */
 enum csv_step csv_skip_lines(struct csv_reader *reader, int n, struct error *err);
 

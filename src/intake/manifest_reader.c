@@ -243,7 +243,7 @@ static void take(struct manifest_reader *reader, const struct csv_record *record
 	*ret_row = row;
 }
 
-enum manifest_step manifest_reader_next(struct manifest_reader *reader, struct queue_row_new *ret_row, struct error *err)
+static enum manifest_step next(struct manifest_reader *reader, struct queue_row_new *ret_row, struct error *err)
 {
 	struct csv_record record;
 
@@ -276,6 +276,24 @@ enum manifest_step manifest_reader_next(struct manifest_reader *reader, struct q
 		if (!check_trailer(reader, &record, err))
 			return MANIFEST_REJECT;
 	}
+}
+
+/* In front, where the names of a strange header cannot push it out of the text. */
+static void hint(const struct manifest_reader *reader, struct error *err)
+{
+	const char *words = csv_hint(reader->csv);
+
+	if (words)
+		error_prefix(err, "%s; ", words);
+}
+
+enum manifest_step manifest_reader_next(struct manifest_reader *reader, struct queue_row_new *ret_row, struct error *err)
+{
+	enum manifest_step step = next(reader, ret_row, err);
+
+	if (step == MANIFEST_REJECT && reader->rows == 0)
+		hint(reader, err);
+	return step;
 }
 
 int64_t manifest_reader_offset(const struct manifest_reader *reader)

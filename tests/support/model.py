@@ -18,7 +18,7 @@ from typing import Any
 
 import model_dates
 import source_yaml
-from model_csv import ADDED, BLANKS, Broken, Reader, Record
+from model_csv import ADDED, BLANKS, Broken, Reader, Record, charset_of
 
 ISSUERS = ("BANKFR0001", "BANKBE0002", "BANK_de-03")  # that the endpoint has
 CORPUS = Path(__file__).resolve().parents[1] / "data" / "manifests"
@@ -40,6 +40,18 @@ RULES: dict[str, tuple[re.Pattern[str], str]] = {
     "postalCode": (re.compile(r"[0-9A-Z -]{1,10}"), "must be 1 to 10 capital letters, digits, blanks or '-'"),
     "countryCode": (re.compile(r"[A-Z]{2}"), "must be two capital letters (ISO 3166-1 alpha-2)"),
 }
+
+
+CSV_NEEDED = "a CSV file is needed"
+KINDS = (
+    (r"PK\x03\x04", "like a zip file, such as an .xlsx spreadsheet: export it as CSV"),
+    (r"\xd0\xcf\x11\xe0", "like an old .xls spreadsheet: export it as CSV"),
+    (r"\x1f\x8b", "like a gzip file: unpack it first"),
+    (r"%PDF", f"like a PDF document: {CSV_NEEDED}"),
+    (r"(\xef\xbb\xbf)?[ \t\r\n]*[{[]", f"like JSON: {CSV_NEEDED}"),
+    (r"(\xef\xbb\xbf)?[ \t\r\n]*<", f"like XML or HTML, such as a web page with an error: {CSV_NEEDED}"),
+)
+MARKS = (("UTF-32LE", b"\xff\xfe\0\0"), ("UTF-32BE", b"\0\0\xfe\xff"), ("UTF-16LE", b"\xff\xfe"), ("UTF-16BE", b"\xfe\xff"))
 
 
 class Rejected(Exception):
@@ -308,7 +320,7 @@ def _check_trailer(trailer: Profile, record: Record, rows: int, header: bool) ->
     if record.spoiled:
         raise Broken(f"line {record.line}: the trailer {record.spoiled}")
     count = record.cells[column - 1].strip(BLANKS) if column <= len(record.cells) else ""
-    if digits := re.fullmatch("0*([0-9]{19,})", count):
+    if digits := re.fullmatch("0*([1-9][0-9]{18,})", count):
         raise Broken(f"line {record.line}: the trailer's count in column {column} is too long a number ({len(digits[1])} digits)")
     if not re.fullmatch("[0-9]+", count):
         raise Broken(f"line {record.line}: the trailer has no count in column {column}")
@@ -370,6 +382,17 @@ def _read(profile: Profile, source: str, raw: bytes, history: History, outcome: 
                      f" {first.line}{', column ' if first.column else ''}{first.column}: {first.reason}")
 
 
+def hint(profile: Profile, raw: bytes) -> str:
+    """What a file is that is no CSV."""
+    charset = charset_of(profile.get("format", {}), raw)
+    own_mark = charset.unit > 1 and raw.startswith("\ufeff".encode(charset.codec))
+    found = next((f"with the byte order mark of {name}: the source says another encoding" for name, mark in MARKS
+                  if raw.startswith(mark) and not own_mark), "")
+    known = KINDS if charset.unit == 1 else KINDS[:4]
+    found = found or next((words for beginning, words in known if re.match(beginning.encode("latin-1"), raw)), "")
+    return f"it begins {found}; " if found else ""
+
+
 def predict(profile: Profile, source: str, name: str, raw: bytes, history: History) -> Outcome:
     """What becomes of the file; history is carried on."""
     outcome = Outcome()
@@ -380,7 +403,7 @@ def predict(profile: Profile, source: str, name: str, raw: bytes, history: Histo
     try:
         _read(profile, source, raw, history, outcome)
     except Broken as e:
-        outcome.fate, outcome.reason = "rejected", str(e)
+        outcome.fate, outcome.reason = "rejected", ("" if outcome.rows else hint(profile, raw)) + str(e)
         for row in outcome.rows:
             if row.state != "rejected":
                 row.state, row.column, row.reason = "rejected", "", ""
