@@ -291,12 +291,16 @@ static uint64_t wait_us(struct daemon *d)
 static int finish(struct daemon *d)
 {
 	size_t in_flight = submit_in_flight(d->submit);
+	int status;
 
 	if (in_flight)
 		log_write(LOG_WARNING, "stopped with %zu requests in flight: their rows will be in_doubt", in_flight);
 	monitor_end(d->monitor, d->now_ms, d->failed_commits);
 	progress_end(d->progress);
-	return d->until_idle && !d->stopping ? progress_status(d->progress) : 0;
+	if (!d->until_idle || d->stopping)
+		return 0;
+	status = progress_status(d->progress);
+	return intake_tell_left(d->intake) && status == 0 ? ERROR_DATA : status;
 }
 
 int daemon_run(struct daemon *d)

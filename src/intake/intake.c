@@ -193,13 +193,27 @@ bool intake_all_loaded(const struct intake *intake)
 	if (intake->take.state != TAKE_NONE || !load_idle(intake->load))
 		return false;
 	for (size_t i = 0; i < intake->config->n_sources; i++) {
-		const struct source *source = &intake->sources[i];
-
-		/* A directory that is not there has no file present. */
-		if (!source->stored || (source->state == WATCH_OPEN && !watch_settled(source->watch)))
+		if (!source_is_done(intake, (int)i))
 			return false;
 	}
 	return true;
+}
+
+bool intake_tell_left(const struct intake *intake)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < intake->config->n_sources; i++) {
+		const struct log_field fields[] = { { "source", intake->config->sources[i].name } };
+		scoped_text struct text line = { 0 };
+
+		if (!source_left(intake, (int)i, &line))
+			continue;
+		left = true;
+		log_fields(LOG_WARNING, fields, 1, "%s: ended with a file that is not loaded: %s", intake->config->sources[i].name,
+			   line.data);
+	}
+	return left;
 }
 
 int intake_landed(struct intake *intake)

@@ -33,8 +33,11 @@ int64_t intake_next_ms(const struct intake *intake);
 /* intake_look_again is told that a manifest to be loaded was recorded by somebody else. */
 void intake_look_again(struct intake *intake);
 
-/* intake_all_loaded: every file present was looked at, and what could be taken is loaded. */
+/* intake_all_loaded: every file present was looked at, and what could be taken is loaded. What cannot be without somebody's doing keeps
+ * nobody waiting: a file that has no room, that its directory does not give, or that is still being written to. intake_tell_left logs one
+ * line for each source that has such files, and tells whether there are any. */
 bool intake_all_loaded(const struct intake *intake);
+bool intake_tell_left(const struct intake *intake);
 
 /* intake_landed: number of manifests that were released, rejected or found to be duplicates since the last call. */
 int intake_landed(struct intake *intake);

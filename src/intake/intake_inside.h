@@ -77,6 +77,11 @@ void source_goes_on(struct intake *intake, int source);
 /* source_manifest_came is told that a manifest of the source was recorded. */
 void source_manifest_came(struct intake *intake, int source);
 
+/* source_is_done: every file present was taken, or cannot be without somebody's doing. source_left appends what there is to say of the
+ * first of the latter ones; false where there is none. */
+bool source_is_done(const struct intake *intake, int source);
+bool source_left(const struct intake *intake, int source, struct text *ret_line);
+
 /* source_next gives the name to take next, or NULL; source_next_ms when there is something to do for it by time alone (steady ms). */
 const char *source_next(const struct intake *intake, int source);
 int64_t source_next_ms(const struct intake *intake, int source);

@@ -171,6 +171,44 @@ const char *source_next(const struct intake *intake, int index)
 	return intake->now_ms < source->again_at ? NULL : watch_oldest(source->watch);
 }
 
+static bool is_held(const struct intake *intake, const struct source *source)
+{
+	return watch_oldest(source->watch) && (intake->short_of_space || (source->held != SPOOL_MORE && intake->now_ms < source->again_at));
+}
+
+bool source_is_done(const struct intake *intake, int index)
+{
+	const struct source *source = &intake->sources[index];
+
+	if (!source->stored)
+		return false;
+	/* A directory that is not there has no file present. */
+	if (source->state != WATCH_OPEN)
+		return true;
+	return is_held(intake, source) ? watch_settled(source->watch, intake->now_ms) : watch_done(source->watch, intake->now_ms);
+}
+
+bool source_left(const struct intake *intake, int index, struct text *ret_line)
+{
+	const struct source *source = &intake->sources[index];
+	const char *why = "waits until min_free_space is free again", *name = NULL;
+
+	if (is_held(intake, source)) {
+		name = watch_oldest(source->watch);
+		if (!intake->short_of_space) {
+			text_append_string(ret_line, source->held_why);
+			return true;
+		}
+	} else if (source->state == WATCH_OPEN) {
+		name = watch_left(source->watch, &why);
+	}
+	if (!name)
+		return false;
+	text_escape(ret_line, name, strlen(name));
+	text_printf(ret_line, " %s", why);
+	return true;
+}
+
 int64_t source_next_ms(const struct intake *intake, int index)
 {
 	const struct source *source = &intake->sources[index];

@@ -249,6 +249,7 @@ bool watch_busy(struct watch *watch, const char *name, int64_t now_ms)
 		return true;
 	entry->busy = true;
 	watch_wait(watch, entry, now_ms);
+	entry->still_busy = true;
 	return first;
 }
 
@@ -279,10 +280,49 @@ const char *watch_reason(const struct watch *watch)
 	return watch->reason.data;
 }
 
-bool watch_settled(const struct watch *watch)
+/* A writer that was seen may close the file at any moment; but not for ever. */
+static bool is_being_written(const struct watch *watch, const struct watch_name *name, int64_t now_ms)
 {
-	return watch->state == WATCH_OPEN && !watch->asked && !watch->beyond && !watch_table_due(&watch->names) &&
-	       !watch_table_oldest(&watch->names);
+	return name->still_busy || (name->writer && now_ms - name->still_ms >= watch->source->complete.quiet_ms);
+}
+
+bool watch_settled(const struct watch *watch, int64_t now_ms)
+{
+	for (size_t i = 0; i < watch->names.due.n; i++) {
+		if (!is_being_written(watch, watch->names.due.names[i], now_ms))
+			return false;
+	}
+	return watch->state == WATCH_OPEN && !watch->asked;
+}
+
+bool watch_done(const struct watch *watch, int64_t now_ms)
+{
+	return watch_settled(watch, now_ms) && !watch->beyond && !watch_table_oldest(&watch->names);
+}
+
+static const char *why_left(const struct watch_name *name)
+{
+	if (name->state == WATCH_NAME_UNFIT)
+		return name->left_over ? NULL : "cannot be taken";
+	if (name->still_busy)
+		return "is still open for writing";
+	return name->writer ? "was written to, and not closed since" : NULL;
+}
+
+const char *watch_left(const struct watch *watch, const char **ret_why)
+{
+	const struct watch_name *first = NULL;
+
+	for (size_t i = 0; i < watch->names.n; i++) {
+		const struct watch_name *name = watch->names.all[i];
+
+		if (why_left(name) && (!first || watch_table_before(name, first)))
+			first = name;
+	}
+	if (!first)
+		return NULL;
+	*ret_why = why_left(first);
+	return first->name;
 }
 
 int64_t watch_waiting_files(const struct watch *watch)

@@ -59,8 +59,14 @@ bool watch_unfit(struct watch *watch, const char *name);
 /* watch_rescan makes the next watch_run look at the whole directory. */
 void watch_rescan(struct watch *watch);
 
-/* watch_settled: every file that is there was looked at, and none is complete or about to become so by standing still. */
-bool watch_settled(const struct watch *watch);
+/* watch_settled: every file that is there was looked at, and none is about to become complete by standing still, but for those that
+ * somebody else has to close. watch_done: and none is complete. */
+bool watch_settled(const struct watch *watch, int64_t now_ms);
+bool watch_done(const struct watch *watch, int64_t now_ms);
+
+/* watch_left gives the first of the files that are not complete and wait for somebody's doing, and what is the matter with it; NULL where
+ * there is none. Files that wait for their marker are none of these. */
+const char *watch_left(const struct watch *watch, const char **ret_why);
 
 enum watch_state watch_state(const struct watch *watch);
 const char *watch_reason(const struct watch *watch);    /* why it waits; "" when open */

@@ -69,7 +69,7 @@ static void arrived(struct watch *watch, const struct inotify_event *event, int6
 	if (!entry)
 		return;
 	if (renamed || closed)
-		entry->writer = false;
+		entry->writer = entry->still_busy = false;
 	if (given_back) {
 		if (watch_is_back(watch, entry))
 			watch_table_move(&watch->names, entry, WATCH_NAME_COMPLETE);

@@ -163,6 +163,7 @@ static int64_t patience_ms(const struct watch *watch, const struct watch_name *n
 void watch_wait(struct watch *watch, struct watch_name *name, int64_t now_ms)
 {
 	name->still_ms = now_ms;
+	name->still_busy = false;
 	name->due_ms = now_ms + patience_ms(watch, name);
 	watch_table_move(&watch->names, name, WATCH_NAME_DUE);
 }

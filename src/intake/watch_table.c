@@ -18,7 +18,7 @@ static bool due_before(const struct watch_name *a, const struct watch_name *b)
 	return a->due_ms < b->due_ms;
 }
 
-static bool taken_before(const struct watch_name *a, const struct watch_name *b)
+bool watch_table_before(const struct watch_name *a, const struct watch_name *b)
 {
 	if (a->left_over != b->left_over)
 		return a->left_over;
@@ -71,7 +71,7 @@ static struct watch_heap *heap_of(struct watch_table *table, enum watch_name_sta
 
 void watch_table_init(struct watch_table *table)
 {
-	*table = (struct watch_table){ .due.before = due_before, .complete.before = taken_before };
+	*table = (struct watch_table){ .due.before = due_before, .complete.before = watch_table_before };
 }
 
 void watch_table_clear(struct watch_table *table)

@@ -32,6 +32,7 @@ struct watch_name {
 	bool writer;      /* was seen being written to, and not to be closed since */
 	bool left_over;   /* a .trackbridge- name */
 	bool busy;        /* was found to be open for writing when it was to be taken */
+	bool still_busy;  /* and nothing was heard of it since */
 	uint32_t scan;    /* number of the scan that saw it last */
 	/* the table's own */
 	enum watch_name_state state; /* changed by watch_table_move alone */
@@ -67,6 +68,9 @@ void watch_table_remove(struct watch_table *table, struct watch_name *name);
 
 /* watch_table_move gives the entry a state. due_ms or look must be as they shall be before; to change them, move the entry again after. */
 void watch_table_move(struct watch_table *table, struct watch_name *name, enum watch_name_state state);
+
+/* watch_table_before is the order in which names are taken. */
+bool watch_table_before(const struct watch_name *a, const struct watch_name *b);
 
 /* watch_table_due gives the entry with the earliest due_ms, watch_table_oldest the complete one to take first: left-overs, then by
  * modification time, then by name. NULL where there is none. */

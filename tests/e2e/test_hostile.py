@@ -157,6 +157,79 @@ class ReadOnlyTest(Hostile):
         self.assertEqual(self.told(bureau, "lyon: files are taken again"), 1)
 
 
+class EndTest(Hostile):
+    """`run --until-idle` waits for nothing that needs somebody's doing."""
+
+    def ended(self, bureau: Bureau, words: str) -> None:
+        self.assertEqual(bureau.until_idle(LONG), 65)
+        self.assertEqual(self.told(bureau, "ended with a file that is not loaded"), 1)
+        self.assertRegex(bureau.log, f"lyon: ended with a file that is not loaded: {words}")
+        self.assertEqual([m["name"] for m in bureau.manifests()], ["other.csv"])
+
+    def waiting(self, **top: Any) -> Bureau:
+        bureau = self.bureau(sources=[QUICK, QUICK | {"name": "tours"}], top=top)
+        self.put(bureau, "other.csv", source=1)
+        return bureau
+
+    def test_with_a_file_that_is_still_open_for_writing(self) -> None:
+        bureau = self.waiting()
+        with open(bureau.in_directory / "a.csv", "w", encoding="ascii") as writer:
+            writer.write(one("c-1"))
+            writer.flush()
+            self.ended(bureau, r"a\.csv is still open for writing")
+        self.assertEqual(bureau.until_idle(LONG), 0)
+        self.assertEqual(len(bureau.manifests()), 2)
+
+    def test_with_a_file_that_a_writer_goes_on_with(self) -> None:
+        bureau = self.waiting()
+        bureau.config["sources"][0]["complete"]["quiet"] = "1s"
+        bureau.write_config()
+        with open(bureau.in_directory / "a.csv", "w", encoding="ascii") as writer:
+            daemon = bureau.spawn("run", "--until-idle")
+            bureau.wait(lambda: any(s["waiting_files"] for s in bureau.sources()), "the file to be seen")
+            writer.write(one("c-1"))
+            writer.flush()
+            self.assertEqual(daemon.wait(LONG), 65)
+        self.assertRegex(bureau.log, r"not loaded: a\.csv (is still open for writing|was written to, and not closed since)")
+
+    def test_with_files_in_a_read_only_directory(self) -> None:
+        bureau = self.waiting()
+        mounts.tmpfs(self, bureau.in_directory)
+        for name in ("b.csv", "a.csv"):
+            os.utime(self.put(bureau, name), (1, 1))
+        mounts.remount(bureau.in_directory, "ro")
+        self.ended(bureau, r"a\.csv .*Read-only file system")
+
+    def test_with_a_file_that_cannot_be_renamed(self) -> None:
+        bureau = self.waiting()
+        self.put(bureau, "a.csv")
+        bureau.in_directory.chmod(0o555)
+        self.addCleanup(lambda: bureau.in_directory.is_dir() and bureau.in_directory.chmod(0o755))
+        bureau.wrapper = mounts.obeying_modes(self)
+        self.ended(bureau, r"a\.csv cannot be taken")
+
+    def test_with_a_file_that_is_too_large(self) -> None:
+        bureau = self.waiting()
+        bureau.config["sources"][0]["max_file_bytes"] = "1KiB"
+        bureau.write_config()
+        bureau.drop("a.csv", one("c-1") + "\n" * 1024, events=[])
+        self.ended(bureau, r"a\.csv cannot be taken")
+
+    def test_with_a_file_that_has_no_room(self) -> None:
+        bureau = self.waiting(min_free_space="16MiB")
+        mounts.tmpfs(self, bureau.state, "size=48m,mode=750")
+        bureau.drop("a.csv", one("c-1") + "\n" * 36 * MEBIBYTE, events=[])
+        self.ended(bureau, r"a\.csv \(.* has no room in the spool")
+
+    def test_below_min_free_space(self) -> None:
+        bureau = self.bureau(source=QUICK, top={"min_free_space": "16MiB"})
+        mounts.tmpfs(self, bureau.state, "size=48m,mode=750")
+        (bureau.state / "ballast").write_bytes(b"\0" * 34 * MEBIBYTE)
+        self.put(bureau, "a.csv")
+        self.assertEqual(bureau.until_idle(LONG), 65)
+        self.assertEqual(self.told(bureau, "not loaded: a.csv waits until min_free_space is free again"), 1)
+
+
 class RoomTest(Hostile):
     def small(self, **top: Any) -> Bureau:
         """A bureau whose state is on a small file system."""
