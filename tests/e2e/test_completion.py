@@ -15,6 +15,7 @@ from typing import Any
 import manifests
 import mounts
 from harness import Bureau, seconds_of
+from memory import in_memory
 
 HEADER = ";".join(manifests.COLUMNS) + "\n"
 QUICK = {"complete": {"when": "renamed", "quiet": "10ms"}, "scan": "200ms"}
@@ -177,7 +178,8 @@ class EventsTest(Drop):
 
     def test_ten_thousand_files_at_once_are_manifests_in_order(self) -> None:
         n = 10_000
-        bureau = self.bureau(source={"complete": {"when": "stable", "quiet": "100ms"}})
+        with in_memory():
+            bureau = self.bureau(source={"complete": {"when": "stable", "quiet": "100ms"}})
         for i in range(n):
             path = bureau.in_directory / f"{i * 7919 % n:05d}.csv"
             path.write_text(one(f"c-{i * 7919 % n}"), encoding="ascii")

@@ -10,6 +10,7 @@ from typing import Any
 
 import mounts
 from harness import Bureau
+from memory import in_memory
 from test_completion import LONG, QUICK, Drop, one
 
 MANY = 10_000
@@ -57,13 +58,15 @@ class FloodTest(Hostile):
         self.assertEqual(len(os.listdir(bureau.in_directory)), MANY)
 
     def flooded(self, mode: int, **changes: Any) -> Bureau:
-        bureau = self.bureau(sources=[QUICK, QUICK | {"name": "tours"}], **changes)
+        with in_memory():
+            bureau = self.bureau(sources=[QUICK, QUICK | {"name": "tours"}], **changes)
         for i in range(MANY):
             os.close(os.open(bureau.in_directory / f"{i}.csv", os.O_WRONLY | os.O_CREAT, mode))
         return bureau
 
     def test_odd_kinds(self) -> None:
-        bureau = self.bureau(sources=[QUICK, QUICK | {"name": "tours"}])
+        with in_memory():
+            bureau = self.bureau(sources=[QUICK, QUICK | {"name": "tours"}])
         there = bureau.in_directory
         for i in range(MANY):
             path = there / f"{i}.csv"

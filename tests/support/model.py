@@ -211,7 +211,7 @@ class Mapping:
             return None
         value = (config["value"] if "value" in config else record.cells[config["index"]]).strip(BLANKS)
         change: Callable[[str], str] = {"upper": str.upper, "lower": str.lower}.get(config.get("case", ""), str)
-        value = "".join(change(c) if c.isascii() else c for c in value)
+        value = value if change is str else "".join(change(c) if c.isascii() else c for c in value)
         if config.get("map"):
             if value in config["map"]:
                 value = config["map"][value]

@@ -118,6 +118,7 @@ class Reader:
         self.delimiter = {"tab": "\t"}.get(form.get("delimiter", ";"), form.get("delimiter", ";"))
         quote = form.get("quote", '"')
         self.quote = "" if quote == "none" else quote
+        self.special = re.compile(f"[{re.escape(self.quote)}{FAULT}\0]")  # what makes more of a line than cells between delimiters
         self.plain = re.compile(f"[^{re.escape(self.delimiter + self.quote)}{FAULT}\0]+")  # what is text within a cell
         self.lines = lines_of(raw, self.charset)
         self.line = 0
@@ -157,6 +158,13 @@ class Reader:
         state, opened, text = "begin", 0, self._text(raw, width, record.offset == 0)
         blank = [c for c in BLANKS if c != self.delimiter]
         started = False
+        if len(raw) <= MOST_RECORD and not self.special.search(text):
+            record.length, record.end = len(raw), width
+            if not text.strip("".join(blank)):
+                return False
+            for one in text.split(self.delimiter):
+                self._end_cell(record, one.strip("".join(blank)))
+            return True
         while True:
             record.length, record.end = record.length + len(raw), width
             if record.length > MOST_RECORD:
@@ -224,6 +232,6 @@ class Reader:
         if len(record.cells) == self.kept:
             record.spoil(f"has more than {self.most_cells} cells (max_columns)")
             return
-        if len(cell.encode("utf-8", "surrogatepass")) > self.most_cell:
+        if len(cell) * 4 > self.most_cell and len(cell.encode("utf-8", "surrogatepass")) > self.most_cell:
             record.spoil(f"has a cell of more than {self.most_cell} bytes (max_cell_bytes)")
         record.cells.append(cell)
