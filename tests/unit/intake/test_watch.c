@@ -203,6 +203,17 @@ static void take(const char *name)
 	unlink(in_drop(name));
 }
 
+static void assert_left(const char *name, const char *why)
+{
+	const char *words = NULL, *left = watch_left(t.watch, &words);
+
+	assert_int_equal(left != NULL, name != NULL);
+	if (!name)
+		return;
+	assert_string_equal(left, name);
+	assert_string_equal(words, why);
+}
+
 static void assert_complaint(const char *expected)
 {
 	struct text line = { 0 };
@@ -845,6 +856,77 @@ static void a_busy_file_is_judged_again_after_quiet_and_said_once(void **state)
 	}
 }
 
+static void a_file_that_somebody_has_to_close_keeps_nobody_waiting(void **state)
+{
+	int fd;
+
+	(void)state;
+	watching(CONFIG_CLOSED);
+	assert_true(watch_done(t.watch, t.now));
+	put("x.csv");
+	turn();
+	assert_false(watch_settled(t.watch, t.now));
+	assert_left(NULL, NULL);
+	pass(QUIET);
+	assert_true(watch_settled(t.watch, t.now));
+	assert_false(watch_done(t.watch, t.now));
+	watch_busy(t.watch, "x.csv", t.now);
+	assert_true(watch_done(t.watch, t.now));
+	assert_left("x.csv", "is still open for writing");
+	/* Once it is closed, it may go. */
+	fd = opened("x.csv");
+	close(fd);
+	turn();
+	assert_false(watch_settled(t.watch, t.now));
+	assert_left(NULL, NULL);
+	pass(QUIET);
+	take("x.csv");
+	turn();
+	assert_true(watch_done(t.watch, t.now));
+}
+
+static void a_writer_that_pauses_for_longer_than_quiet_keeps_nobody_waiting(void **state)
+{
+	int fd;
+
+	(void)state;
+	watching(CONFIG_CLOSED);
+	fd = opened("x.csv");
+	say(fd);
+	turn();
+	pass(QUIET - 1);
+	assert_false(watch_settled(t.watch, t.now));
+	pass(1);
+	assert_true(watch_done(t.watch, t.now));
+	assert_left("x.csv", "was written to, and not closed since");
+	close(fd);
+	turn();
+	assert_false(watch_settled(t.watch, t.now));
+}
+
+static void of_files_that_are_left_the_first_is_named(void **state)
+{
+	static const char *const names[] = { "c.csv", "b.csv", "a.csv" };
+
+	(void)state;
+	put(".trackbridge-0.csv");
+	watching(CONFIG_RENAMED);
+	for (size_t i = 0; i < 3; i++) {
+		put(names[i]);
+		set_time(names[i], i == 2 ? 2 : 1);
+	}
+	watch_rescan(t.watch);
+	turn();
+	pass(QUIET);
+	/* What is in somebody else's hands is not left by us. */
+	watch_unfit(t.watch, ".trackbridge-0.csv");
+	assert_left(NULL, NULL);
+	for (size_t i = 0; i < 3; i++)
+		watch_unfit(t.watch, names[i]);
+	assert_true(watch_done(t.watch, t.now));
+	assert_left("b.csv", "cannot be taken");
+}
+
 static void a_busy_left_over_is_not_left_for_long(void **state)
 {
 	(void)state;
@@ -1288,6 +1370,9 @@ int main(void)
 		TEST(a_file_that_was_written_to_in_our_hands_has_to_stand_still),
 		TEST(a_name_that_was_not_given_back_is_not_expected),
 		TEST(a_busy_file_is_judged_again_after_quiet_and_said_once),
+		TEST(a_file_that_somebody_has_to_close_keeps_nobody_waiting),
+		TEST(a_writer_that_pauses_for_longer_than_quiet_keeps_nobody_waiting),
+		TEST(of_files_that_are_left_the_first_is_named),
 		TEST(a_busy_left_over_is_not_left_for_long),
 		TEST(quiet_is_measured_by_what_was_seen_and_not_by_the_file_s_time),
 		TEST(a_marker_completes_its_file_at_once),
