@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { CACHE_KIB = 16 * 1024, CHECKPOINT_PAGES = 4000, BUSY_MS = 5000 };
+enum { CACHE_KIB = 4 * 1024, CHECKPOINT_PAGES = 4000, BUSY_MS = 5000 };
 
 static enum error_code code_of(int result)
 {
