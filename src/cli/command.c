@@ -12,6 +12,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct waiting {
@@ -58,6 +59,18 @@ static bool work(const struct config *config, struct queue *queue, const struct 
 	return committed;
 }
 
+/* Who may not write the directory would otherwise be told of one file in it. */
+static bool explain(const struct config *config, struct error *err)
+{
+	struct error why = *err;
+	struct stat st;
+
+	if (err->code != ERROR_PERMISSION || geteuid() == 0 || stat(config->state_dir, &st) < 0 || st.st_uid == geteuid())
+		return false;
+	return error_set(err, ERROR_PERMISSION, "%s: no daemon runs, and without one this is for root and for the owner of %s alone",
+			 why.text, config->state_dir);
+}
+
 static bool do_it_here(const struct config *config, const struct control_request *request, struct control_answer *ret_answer,
 		       struct error *err)
 {
@@ -67,7 +80,7 @@ static bool do_it_here(const struct config *config, const struct control_request
 	bool good;
 
 	if (!store_become_owner(config, err) || !store_open(config, clock_steady_ms(), clock_wall_ms(), &store, &in_doubt, err))
-		return false;
+		return explain(config, err);
 	good = work(config, store.queue, request, &peer, ret_answer, err);
 	store_close(&store);
 	return good;

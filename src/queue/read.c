@@ -164,7 +164,7 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 {
 	*ret_state = -1;
 	*ret_sql = READ_SQL_N;
-	cursor->paged = query == QUEUE_STATUS || query == QUEUE_MANIFEST_STATUS;
+	cursor->paged = query == QUEUE_STATUS || query == QUEUE_MANIFEST_STATUS || query == QUEUE_RECEIPT_ROWS;
 	switch (query) {
 	case QUEUE_STATUS:
 		if (!row_state_of(filter->state, ret_state, err) || !find_range(reader, filter, &cursor->after, &cursor->last, err))
@@ -172,6 +172,11 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 		*ret_sql = filter->card ? READ_ROWS_OF_CARD : needs_attention(*ret_state) ? READ_ROWS_IN_ATTENTION : READ_ROWS_IN_RANGE;
 		break;
 	case QUEUE_MANIFEST_STATUS: *ret_sql = READ_MANIFESTS; break;
+	case QUEUE_RECEIPT_ROWS:
+		if (!find_range(reader, filter, &cursor->after, &cursor->last, err))
+			return false;
+		*ret_sql = READ_RECEIPT_ROWS;
+		break;
 	case QUEUE_ENDPOINT_STATUS: *ret_sql = READ_ENDPOINTS; break;
 	case QUEUE_SOURCE_STATUS: *ret_sql = READ_SOURCES; break;
 	case QUEUE_ATTEMPT_HISTORY: *ret_sql = READ_ATTEMPTS; break;

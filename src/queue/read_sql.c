@@ -1,6 +1,7 @@
 #include "queue/read_sql.h"
 
 #include "queue/card.h"
+#include "queue/statements.h"
 
 /*
  * The view's state is text that no index has, so a page of row numbers is chosen from the table first. The planner is kept from walking the
@@ -54,6 +55,7 @@ const char *const read_sql[READ_SQL_N] = {
 				" FROM manifest m JOIN source s ON s.source_no = m.source_no"
 				" WHERE m.state = 'released' AND m.state IN ('loading', 'released') AND m.queued > 0"
 				" ORDER BY m.released_at, m.manifest_id LIMIT 1",
+	[READ_RECEIPT_ROWS] = "SELECT " RECEIPT_COLUMNS " WHERE row_id > :after AND row_id <= :last ORDER BY row_id LIMIT :page",
 	[READ_EVENT] = "SELECT r.row_id, r.state FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
 		       " WHERE r.card_id = :card AND r.issuer_no = (SELECT issuer_no FROM issuer WHERE issuer_id = :issuer)"
 		       " AND r.superseded = 0 AND r.event = :event"

@@ -104,10 +104,7 @@ const char *const statement_sql[STATEMENT_N] = {
 			  " ELSE reason END WHERE manifest_id = ?1",
 	[ERRAND_RECEIPT_AT] = "SELECT min(receipt_at) FROM manifest WHERE receipt_at IS NOT NULL",
 	[ERRAND_RECEIPTS_AGAIN] = "UPDATE manifest SET receipt_at = ?1 WHERE receipt_at > ?1 AND reason LIKE 'receipt: %'",
-	[RECEIPT_ROWS] =
-		"SELECT row_id, line, card_id, tracking_type, state, http_status, error_code, detail,"
-		" coalesce(operation_id, (SELECT k.operation_id FROM row k WHERE k.row_id = (SELECT o.same_as FROM row o WHERE o.row_id = v.row_id)))"
-		" FROM status v WHERE row_id > ?1 AND row_id <= ?2 ORDER BY row_id LIMIT ?3",
+	[RECEIPT_ROWS] = "SELECT " RECEIPT_COLUMNS " WHERE row_id > ?1 AND row_id <= ?2 ORDER BY row_id LIMIT ?3",
 	[REJECT_ROWS] = "SELECT r.row_id, r.line, x.byte_offset, x.byte_length, x.column_name, r.detail"
 			" FROM reject x JOIN row r ON r.row_id = x.row_id"
 			" WHERE x.row_id > ?1 AND x.row_id <= ?2 ORDER BY x.row_id LIMIT ?3",

@@ -4,6 +4,12 @@
  */
 #pragma once
 
+/* The columns of a line of a receipt, whoever asks for them. */
+#define RECEIPT_COLUMNS                                                                                                                    \
+	"row_id, line, card_id, tracking_type, state, http_status, error_code, detail,"                                                    \
+	" coalesce(operation_id, (SELECT k.operation_id FROM row k WHERE k.row_id ="                                                       \
+	" (SELECT o.same_as FROM row o WHERE o.row_id = v.row_id))) AS operation_id FROM status v"
+
 enum statement {
 	/* configuration */
 	ENDPOINT_BIND,

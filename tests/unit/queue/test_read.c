@@ -369,6 +369,7 @@ static void every_question_about_rows_uses_an_index(void **state)
 		{ READ_ATTEMPTS, "SEARCH a USING PRIMARY KEY (row_id=?)" },
 		{ READ_MANIFESTS, "SEARCH m USING INTEGER PRIMARY KEY (rowid>?)" },
 		{ READ_OLDEST_WAITING, "SEARCH m USING INDEX manifest_open (state=?)" },
+		{ READ_RECEIPT_ROWS, "SEARCH r USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" },
 		{ READ_SAME_BYTES, "SEARCH m USING INDEX manifest_bytes (source_no=? AND sha256=?)" },
 	};
 	struct place *place = *state;
