@@ -1,5 +1,6 @@
 #include "queue/db.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "queue/queue.h"
@@ -8,7 +9,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { CACHE_KIB = 4 * 1024, CHECKPOINT_PAGES = 4000, BUSY_MS = 5000 };
+enum { CACHE_KIB = 4 * 1024, CHECKPOINT_PAGES = 4000, BUSY_MS = 5000, TRY_AGAIN_MS = 5000 };
+
+/* What a WAL is cut to that has grown, as soon as it is begun anew. */
+enum { WAL_LIMIT = 32 * 1024 * 1024 };
 
 static enum error_code code_of(int result)
 {
@@ -133,6 +137,36 @@ static bool open_handle(struct db *db, const char *path, int flags, struct error
 	return true;
 }
 
+/* After each commit, with the pages that are in the WAL now. What moving them meets is never a fault of the commit. */
+static int on_wal(void *user, sqlite3 *handle, const char *name, int pages)
+{
+	struct db *db = user;
+	int in_wal = pages, moved = pages;
+
+	db->wal_pages = pages;
+	if (pages >= db->checkpoint_pages)
+		sqlite3_wal_checkpoint_v2(handle, name, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &moved);
+	if (moved >= in_wal)
+		db->wal_stuck_since = 0;
+	else if (!db->wal_stuck_since)
+		db->wal_stuck_since = clock_steady_ms();
+	return SQLITE_OK;
+}
+
+void db_shrink_wal(struct db *db, int64_t now_ms)
+{
+	if (db->in_turn || db->wal_pages < db->checkpoint_pages || (db->wal_try_at <= now_ms + TRY_AGAIN_MS && now_ms < db->wal_try_at))
+		return;
+	db->wal_try_at = now_ms + TRY_AGAIN_MS;
+	/* Where a reader is in the way, it moves what it can and says so at once. */
+	sqlite3_busy_timeout(db->handle, 0);
+	if (sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK) {
+		db->wal_pages = 0;
+		db->wal_stuck_since = 0;
+	}
+	sqlite3_busy_timeout(db->handle, BUSY_MS);
+}
+
 bool db_open(struct db *db, const char *path, struct error *err)
 {
 	static const char base[] =
@@ -151,12 +185,15 @@ bool db_open(struct db *db, const char *path, struct error *err)
 		return false;
 	}
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-	sqlite3_snprintf(sizeof(sizes), sizes, "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=%d", CACHE_KIB, CHECKPOINT_PAGES);
+	sqlite3_snprintf(sizeof(sizes), sizes, "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d", CACHE_KIB, WAL_LIMIT);
 	/* auto_vacuum and journal_mode take effect only before the first table and outside a transaction. */
 	if (!run(db, base, err) || !run(db, sizes, err) || !migrate(db, version, err)) {
 		db_close(db);
 		return false;
 	}
+	db->checkpoint_pages = CHECKPOINT_PAGES;
+	/* Takes the place of wal_autocheckpoint. */
+	sqlite3_wal_hook(db->handle, on_wal, db);
 	/* The group reads a stopped daemon's database too, and for that -wal and -shm must still be there. */
 	sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 	return true;

@@ -15,6 +15,10 @@ struct db {
 	sqlite3 *handle;
 	char *path;
 	sqlite3_stmt *prepared[STATEMENT_N];
+	int checkpoint_pages;    /* of the WAL, after which a commit moves them into the database */
+	int64_t wal_pages;       /* in the WAL after the last commit */
+	int64_t wal_stuck_since; /* steady ms: since then a reader keeps pages in the WAL; 0: none does */
+	int64_t wal_try_at;
 	bool in_turn;
 	bool spoiled;
 	struct error why;
@@ -43,6 +47,9 @@ static inline bool db_healthy(const struct db *db)
 
 void db_spoil(struct db *db, const struct error *err);
 bool db_commit(struct db *db, struct error *err);
+
+/* db_shrink_wal empties a WAL that has grown, where no reader keeps it; never waits. Outside a turn. */
+void db_shrink_wal(struct db *db, int64_t now_ms);
 
 /* db_text gives a column's text, "" for NULL; valid until the statement is stepped or reset. */
 const char *db_text(sqlite3_stmt *statement, int column);

@@ -272,3 +272,20 @@ struct queue_counts {
 	int64_t manifests_loading, manifests_released, manifests_rejected;
 };
 bool queue_counts(struct queue *queue, struct queue_counts *ret_counts);
+
+/* --- the database as a whole --- */
+
+/* queue_restored: whether this database was once opened as a copy (backup.h), and of what time that copy was. 0: never. All rows that were
+ * queued or sending were put on hold then, and all endpoints paused (reason `restored`). */
+bool queue_restored(struct queue *queue, int64_t *ret_copied_at);
+
+/*
+ * What is committed stands in queue.db-wal until it is moved into queue.db, and a reader that never ends keeps it there: the WAL grows.
+ * queue_wal_bytes: how much is in it. queue_wal_stuck_since: since when (steady ms) a reader has kept something in it; 0: none does. Such a
+ * reader is found with `fuser queue.db-wal` or `lsof queue.db-wal`, by hand: this process never opens that file.
+ * queue_wal_shrink is called when there is nothing else to do: it empties a WAL that has grown, if no reader is in the way, and never waits
+ * for one. (A busy daemon's shrinks by itself.)
+ */
+int64_t queue_wal_bytes(const struct queue *queue);
+int64_t queue_wal_stuck_since(const struct queue *queue);
+void queue_wal_shrink(struct queue *queue, int64_t now_ms);
