@@ -68,6 +68,7 @@ CREATE TABLE manifest (
     -- its rows stand together in the table `row`; NULL while there are none
     first_row    INTEGER,
     last_row     INTEGER,
+    bodies_to    INTEGER NOT NULL DEFAULT 0,    -- of its rows up to this one the request is gone (retention.bodies), whatever it was
     -- rows read, and the same rows by state: these balance at every commit
     rows         INTEGER NOT NULL DEFAULT 0,
     queued       INTEGER NOT NULL DEFAULT 0 CHECK (queued >= 0),
@@ -90,6 +91,9 @@ CREATE INDEX manifest_original ON manifest (source_no) WHERE original = 1;
 CREATE INDEX manifest_unarchived ON manifest (manifest_id) WHERE archived IS NULL;
 CREATE INDEX manifest_rejects ON manifest (manifest_id) WHERE rejects_due = 1;
 CREATE INDEX manifest_receipt ON manifest (receipt_at) WHERE receipt_at IS NOT NULL;
+-- What purging looks for, oldest first.
+CREATE INDEX manifest_bodies ON manifest (settled_at) WHERE settled_at IS NOT NULL AND bodies_to < last_row;
+CREATE INDEX manifest_settled ON manifest (settled_at) WHERE settled_at IS NOT NULL;
 
 -- One row of a manifest, whatever became of it. row_id rises with manifest and line, and that is the order of a card's rows.
 CREATE TABLE row (
@@ -213,6 +217,17 @@ CREATE TABLE operator_action (
     reason     TEXT NOT NULL
 ) STRICT;
 
+-- What is true of the database as a whole: one line.
+CREATE TABLE keeping (
+    only          INTEGER PRIMARY KEY CHECK (only = 1),
+    last_row      INTEGER NOT NULL DEFAULT 0,   -- the highest number of a purged row: no number is given twice
+    copied_at     INTEGER,                      -- this is a copy of that time: whoever writes to it first puts its rows on hold
+    copied_from   TEXT,                         -- of a copy: the path of the original
+    restored_from INTEGER,                      -- what was a copy of that time once is in use
+    restored_at   INTEGER                       -- since then
+) STRICT;
+INSERT INTO keeping (only) VALUES (1);
+
 CREATE VIEW status AS
 SELECT r.row_id,
        r.manifest_id,
@@ -245,7 +260,7 @@ SELECT r.row_id,
                            WHEN 5 THEN ' held' WHEN 6 THEN ' expired' WHEN 7 THEN ' cancelled' WHEN 8 THEN ' rejected' WHEN 9 THEN ' duplicate'
                            WHEN 10 THEN ' skipped'
                        END
-                FROM row k WHERE k.row_id = r.same_as), '')
+                FROM row k WHERE k.row_id = r.same_as), ' purged')
            WHEN r.state = 8 AND x.column_name <> '' THEN x.column_name || ': ' || r.detail
            ELSE r.detail
        END AS detail,

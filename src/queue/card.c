@@ -109,3 +109,16 @@ bool card_add(struct queue *queue, const char *card_id, int64_t row)
 	return row % STEP || (fill_filter(queue) && move_on(queue, part(row / STEP, STEPS_1), CARD_1_COPY, CARD_1_DROP) &&
 			      move_on(queue, part(row / STEP, STEPS_0), CARD_0_COPY, CARD_0_DROP));
 }
+
+bool card_remove(struct queue *queue, const char *card_id, int64_t row)
+{
+	/* An old row's key is in the last table, most likely. */
+	static const enum statement statements[] = { CARD_2_REMOVE, CARD_1_REMOVE, CARD_0_REMOVE };
+	int64_t key = card_keys(card_id).first + row;
+	struct db *db = &queue->db;
+	int removed = 0;
+
+	for (int i = 0; i < 3 && removed == 0; i++)
+		removed = db_change(db, db_use(db, statements[i], "i", key));
+	return removed >= 0;
+}

@@ -36,3 +36,6 @@ bool card_is_new(const struct queue *queue, const char *card_id);
 
 /* card_add is told of a row that is added, which has a higher number than all before it, and card_id NULL where it is of no card. */
 bool card_add(struct queue *queue, const char *card_id, int64_t row);
+
+/* card_remove is told of a row that is removed. Its card stays known to card_is_new. */
+bool card_remove(struct queue *queue, const char *card_id, int64_t row);

@@ -227,7 +227,7 @@ void db_close(struct db *db)
 	*db = (struct db){ 0 };
 }
 
-static bool begin(struct db *db)
+bool db_begin(struct db *db)
 {
 	if (db->spoiled)
 		return false;
@@ -300,7 +300,7 @@ int db_change(struct db *db, sqlite3_stmt *statement)
 {
 	int result;
 
-	if (!statement || !begin(db))
+	if (!statement || !db_begin(db))
 		return -1;
 	result = sqlite3_step(statement);
 	if (result != SQLITE_DONE && result != SQLITE_ROW) {

@@ -37,6 +37,9 @@ sqlite3_stmt *db_use(struct db *db, enum statement id, const char *types, ...);
 /* db_row steps a query: true with a row. false at the end, or on an error, which then spoils the turn (db_healthy tells). */
 bool db_row(struct db *db, sqlite3_stmt *statement);
 
+/* db_begin opens the turn's transaction where it is not open yet; false where the turn is spoiled. */
+bool db_begin(struct db *db);
+
 /* db_change runs a statement that changes something inside the turn's transaction and gives the number of rows it changed, or -1. */
 int db_change(struct db *db, sqlite3_stmt *statement);
 

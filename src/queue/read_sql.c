@@ -39,7 +39,8 @@ const char *const read_sql[READ_SQL_N] = {
 	[READ_OPERATOR_ACTIONS] = "SELECT * FROM operator_action_log ORDER BY at",
 	[READ_REQUEST] = "SELECT i.issuer_id, r.card_id,"
 			 " CASE r.type WHEN 1 THEN 'PRODUCTION' WHEN 2 THEN 'SHIPMENT' WHEN 3 THEN 'RETURN' END AS tracking_type,"
-			 " r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date"
+			 " r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date,"
+			 " r.row_id <= (SELECT m.bodies_to FROM manifest m WHERE m.manifest_id = r.manifest_id) AS purged"
 			 " FROM row r LEFT JOIN issuer i ON i.issuer_no = r.issuer_no WHERE r.row_id = :row",
 	[READ_OVERVIEW] =
 		"SELECT coalesce(sum(state = 'loading'), 0) AS loading, coalesce(sum(state = 'released'), 0) AS released,"
@@ -59,9 +60,10 @@ const char *const read_sql[READ_SQL_N] = {
 	[READ_EVENT] = "SELECT r.row_id, r.state FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
 		       " WHERE r.card_id = :card AND r.issuer_no = (SELECT issuer_no FROM issuer WHERE issuer_id = :issuer)"
 		       " AND r.superseded = 0 AND r.event = :event"
-		       " AND NOT (r.state = 3 AND NOT (r.type = :type AND r.production_site IS :production_site"
+		       " AND NOT (r.state = 3 AND NOT (r.type = :type AND ((r.production_site IS :production_site"
 		       "          AND r.tracking_number IS :tracking_number AND r.postal_code IS :postal_code"
-		       "          AND r.country_code IS :country_code AND r.shipment_date IS :shipment_date))",
+		       "          AND r.country_code IS :country_code AND r.shipment_date IS :shipment_date)"
+		       "          OR r.row_id <= (SELECT m.bodies_to FROM manifest m WHERE m.manifest_id = r.manifest_id))))",
 	[READ_SAME_BYTES] = "SELECT m.manifest_id FROM manifest m"
 			    " WHERE m.source_no = (SELECT source_no FROM source WHERE name = :source) AND m.sha256 = :sha256"
 			    " AND m.state IN ('released', 'settled') AND m.rejected = 0 ORDER BY m.manifest_id LIMIT 1",

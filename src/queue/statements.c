@@ -21,6 +21,11 @@
 /* A manifest's reason, unless it only told of trouble with a file that is now written. */
 #define WITHOUT_TROUBLE(file) "CASE WHEN reason LIKE '" file ": %' THEN '' ELSE reason END"
 
+/* A manifest that may go with all its rows: nothing of it is open, and no file is due for it. */
+#define PURGEABLE                                                                                                                          \
+	"settled_at IS NOT NULL AND state IN ('settled', 'rejected', 'duplicate') AND queued + sending + in_doubt + held = 0"              \
+	" AND archived IS NOT NULL AND original = 0 AND rejects_due = 0 AND receipt_at IS NULL"
+
 const char *const statement_sql[STATEMENT_N] = {
 	[ENDPOINT_BIND] = "INSERT OR IGNORE INTO endpoint (name) VALUES (?1)",
 	[ENDPOINT_FIND] = "SELECT endpoint_no, open_ms FROM endpoint WHERE name = ?1",
@@ -72,10 +77,11 @@ const char *const statement_sql[STATEMENT_N] = {
 	[MANIFEST_SPAN] = "SELECT coalesce(reject_next, first_row, 0), coalesce(last_row, -1) FROM manifest WHERE manifest_id = ?1",
 	[MANIFEST_ROW_SPAN] = "SELECT coalesce(first_row, 0), coalesce(last_row, -1) FROM manifest WHERE manifest_id = ?1",
 	[MANIFEST_REJECTED_TO] = "UPDATE manifest SET reject_next = ?2 WHERE manifest_id = ?1",
-	[MANIFEST_REJECT_COUNT] = "SELECT state, count(*) FROM row WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 9, 10) GROUP BY state",
+	[MANIFEST_REJECT_COUNT] =
+		"SELECT state, count(*) FROM row WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 5, 9, 10) GROUP BY state",
 	[MANIFEST_REJECT_ROWS] = "UPDATE row SET state = 8, superseded = 1, same_as = NULL, behind = NULL, due = NULL,"
 				 " finished_at = ?4, detail = ?3"
-				 " WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 9, 10)",
+				 " WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 5, 9, 10)",
 	/* Refused rows whose place a row of the slice had taken stand for their event again. */
 	[MANIFEST_REJECT_RESTORE] = "UPDATE row SET superseded = 0 WHERE state = 3 AND row_id IN"
 				    " (SELECT r.replaces FROM row r WHERE r.row_id BETWEEN ?1 AND ?2 AND r.replaces IS NOT NULL)",
@@ -109,12 +115,15 @@ const char *const statement_sql[STATEMENT_N] = {
 			" FROM reject x JOIN row r ON r.row_id = x.row_id"
 			" WHERE x.row_id > ?1 AND x.row_id <= ?2 ORDER BY x.row_id LIMIT ?3",
 
-	[ROW_LAST] = "SELECT max(coalesce((SELECT max(row_id) FROM row), 0), coalesce((SELECT max(last_row) FROM manifest), 0))",
+	[ROW_LAST] = "SELECT max(coalesce((SELECT max(row_id) FROM row), 0), coalesce((SELECT max(last_row) FROM manifest), 0),"
+		     " (SELECT last_row FROM keeping))",
 	[ROW_ANY_BEHIND] = "SELECT EXISTS (SELECT 1 FROM row WHERE behind IS NOT NULL)",
 	[ROW_OF_CARD] = "SELECT r.row_id, r.event, r.state, r.type, r.superseded FROM (" CARD_KEYS
 			") c CROSS JOIN row r ON r.row_id = " CARD_ROW " WHERE r.card_id = ?3 AND r.issuer_no = ?4",
-	[ROW_SAME_REQUEST] = "SELECT 1 FROM row WHERE row_id = ?1 AND type = ?2 AND production_site IS ?3 AND tracking_number IS ?4"
-			     " AND postal_code IS ?5 AND country_code IS ?6 AND shipment_date IS ?7",
+	/* A request that is gone counts as the same: what was sent once is not sent again because nobody knows what it was. */
+	[ROW_SAME_REQUEST] = "SELECT 1 FROM row r WHERE row_id = ?1 AND type = ?2 AND ((production_site IS ?3 AND tracking_number IS ?4"
+			     " AND postal_code IS ?5 AND country_code IS ?6 AND shipment_date IS ?7)"
+			     " OR row_id <= (SELECT bodies_to FROM manifest WHERE manifest_id = r.manifest_id))",
 	[ROW_SUPERSEDE] = "UPDATE row SET superseded = 1 WHERE row_id = ?1",
 	[ROW_ADD] =
 		"INSERT INTO row (row_id, manifest_id, line, issuer_no, card_id, type, state, production_site, tracking_number, postal_code,"
@@ -206,6 +215,58 @@ const char *const statement_sql[STATEMENT_N] = {
 		   " coalesce(sum(cancelled), 0), coalesce(sum(rejected), 0), coalesce(sum(duplicate), 0), coalesce(sum(skipped), 0),"
 		   " coalesce(sum(state = 'loading'), 0), coalesce(sum(state = 'released'), 0),"
 		   " coalesce(sum(state = 'rejected'), 0) FROM manifest",
+
+	[KEEPING_LAST_ROW] = "UPDATE keeping SET last_row = max(last_row, ?1)",
+	[CARD_0_REMOVE] = "DELETE FROM card_0 WHERE key = ?1",
+	[CARD_1_REMOVE] = "DELETE FROM card_1 WHERE key = ?1",
+	[CARD_2_REMOVE] = "DELETE FROM card_2 WHERE key = ?1",
+	[PURGE_BODIES_NEXT] = "SELECT manifest_id, max(bodies_to + 1, first_row), last_row FROM manifest WHERE settled_at < ?1"
+			      " AND settled_at IS NOT NULL AND bodies_to < last_row AND state IN ('settled', 'rejected')"
+			      " ORDER BY settled_at LIMIT 1",
+	[PURGE_BODIES] = "UPDATE row SET production_site = NULL, tracking_number = NULL, postal_code = NULL, country_code = NULL,"
+			 " shipment_date = NULL WHERE row_id BETWEEN ?1 AND ?2",
+	[PURGE_BODIES_TO] = "UPDATE manifest SET bodies_to = ?2 WHERE manifest_id = ?1",
+	/* Not while a file is still due for it, or its original still there: it would be taken for a new one. */
+	[PURGE_ROWS_NEXT] = "SELECT manifest_id, coalesce(first_row, 0), coalesce(last_row, -1) FROM manifest WHERE settled_at < ?1"
+			    " AND " PURGEABLE " ORDER BY settled_at LIMIT 1",
+	[PURGE_CARDS] = "SELECT row_id, card_id FROM row WHERE row_id BETWEEN ?1 AND ?2 AND card_id IS NOT NULL",
+	[PURGE_COUNTS] =
+		"UPDATE manifest SET first_row = ?3 + 1, rows = rows - c.n, accepted = accepted - c.n2, refused = refused - c.n3,"
+		" expired = expired - c.n6, cancelled = cancelled - c.n7, rejected = rejected - c.n8, duplicate = duplicate - c.n9,"
+		" skipped = skipped - c.n10"
+		" FROM (SELECT count(*) AS n, count(*) FILTER (WHERE state = 2) AS n2, count(*) FILTER (WHERE state = 3) AS n3,"
+		"       count(*) FILTER (WHERE state = 6) AS n6, count(*) FILTER (WHERE state = 7) AS n7,"
+		"       count(*) FILTER (WHERE state = 8) AS n8, count(*) FILTER (WHERE state = 9) AS n9,"
+		"       count(*) FILTER (WHERE state = 10) AS n10 FROM row WHERE row_id BETWEEN ?2 AND ?3) c"
+		" WHERE manifest_id = ?1",
+	[PURGE_ROWS] = "DELETE FROM row WHERE row_id BETWEEN ?1 AND ?2",
+	[PURGE_REJECTS] = "DELETE FROM reject WHERE row_id BETWEEN ?1 AND ?2",
+	[PURGE_ATTEMPTS] = "DELETE FROM attempt WHERE row_id BETWEEN ?1 AND ?2",
+	[PURGE_MANIFEST] = "DELETE FROM manifest WHERE manifest_id = ?1",
+	[PURGE_DUE] = "SELECT (SELECT count(*) FROM manifest WHERE settled_at < ?1 AND settled_at IS NOT NULL AND bodies_to < last_row"
+		      "        AND state IN ('settled', 'rejected')),"
+		      " (SELECT coalesce(sum(last_row - max(bodies_to + 1, first_row) + 1), 0) FROM manifest WHERE settled_at < ?1"
+		      "  AND settled_at IS NOT NULL AND bodies_to < last_row AND state IN ('settled', 'rejected')),"
+		      " (SELECT count(*) FROM manifest WHERE settled_at < ?2 AND " PURGEABLE "),"
+		      " (SELECT coalesce(sum(rows), 0) FROM manifest WHERE settled_at < ?2 AND " PURGEABLE ")",
+	[FREE_PAGES] = "PRAGMA freelist_count",
+	[GIVE_PAGES_BACK] = "PRAGMA incremental_vacuum(32)",
+	[COPY_MARK] = "UPDATE keeping SET copied_at = ?1, copied_from = ?2",
+	[COPY_MARKED] = "SELECT copied_at FROM keeping WHERE copied_at IS NOT NULL",
+	[RESTORE_OPEN] = "SELECT manifest_id, first_row, last_row FROM manifest WHERE state IN ('loading', 'released')"
+			 " AND manifest_id > ?1 AND last_row IS NOT NULL ORDER BY manifest_id LIMIT 1",
+	[RESTORE_COUNT] = "SELECT count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1) FROM row"
+			  " WHERE row_id BETWEEN ?1 AND ?2",
+	/* What was being sent may be done; the time in which an operator thinks about it does not count against a row. */
+	[RESTORE_ROWS] =
+		"UPDATE row SET outcome = CASE state WHEN 1 THEN 3 ELSE outcome END, finished_at = CASE state WHEN 1 THEN ?3 ELSE finished_at END,"
+		" detail = CASE state WHEN 1 THEN 'restored' ELSE detail END, state = 5, due = NULL, give_up = NULL"
+		" WHERE row_id BETWEEN ?1 AND ?2 AND state IN (0, 1)",
+	[RESTORE_LOADING] =
+		"UPDATE manifest SET paused = 'restored' WHERE state = 'loading' AND state IN ('loading', 'released') AND paused = ''",
+	[RESTORE_ENDPOINTS] = "UPDATE endpoint SET state = 'paused', reason = 'restored', until = NULL, step = 0",
+	[RESTORE_DONE] = "UPDATE keeping SET restored_from = copied_at, restored_at = ?1, copied_at = NULL, copied_from = NULL",
+	[RESTORED] = "SELECT coalesce(restored_from, 0), coalesce(restored_at, 0) FROM keeping",
 };
 
 /* All that is summed up of a manifest. */
@@ -249,3 +310,9 @@ const char statement_figures_begin[] =
 const char statement_figures[] = "SELECT s.name, s.state, s.waiting_files, f.state, f.manifests, f.last_at, f.queued, f.sending,"
 				 " f.accepted, f.refused, f.in_doubt, f.held, f.expired, f.cancelled, f.rejected, f.duplicate, f.skipped"
 				 " FROM source s LEFT JOIN temp.figures f ON f.source_no = s.source_no ORDER BY s.name";
+
+/* For a copy (backup.c): the reader's snapshot; a file that is the copy's alone until it has its name; that file without a WAL; its check.
+ */
+const char statement_snapshot[] = "BEGIN; SELECT count(*) FROM sqlite_schema";
+const char statement_copy_begin[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF";
+const char statement_copy_end[] = "PRAGMA journal_mode=DELETE";

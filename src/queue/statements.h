@@ -123,6 +123,33 @@ enum statement {
 	ORDER_DROP,
 	ACTION_LOG,
 	COUNTS,
+	/* keeping */
+	KEEPING_LAST_ROW,
+	CARD_0_REMOVE,
+	CARD_1_REMOVE,
+	CARD_2_REMOVE,
+	PURGE_BODIES_NEXT,
+	PURGE_BODIES,
+	PURGE_BODIES_TO,
+	PURGE_ROWS_NEXT,
+	PURGE_CARDS,
+	PURGE_COUNTS,
+	PURGE_ROWS,
+	PURGE_REJECTS,
+	PURGE_ATTEMPTS,
+	PURGE_MANIFEST,
+	PURGE_DUE,
+	FREE_PAGES,
+	GIVE_PAGES_BACK,
+	COPY_MARK,
+	COPY_MARKED,
+	RESTORE_OPEN,
+	RESTORE_COUNT,
+	RESTORE_ROWS,
+	RESTORE_LOADING,
+	RESTORE_ENDPOINTS,
+	RESTORE_DONE,
+	RESTORED,
 	STATEMENT_N,
 };
 
@@ -131,3 +158,6 @@ extern const char *const statement_sql[STATEMENT_N];
 /* The sums that figures.c keeps in memory, and the question that reads them. */
 extern const char statement_figures_begin[];
 extern const char statement_figures[];
+
+/* What a backup runs beside. */
+extern const char statement_snapshot[], statement_copy_begin[], statement_copy_end[];
