@@ -65,6 +65,8 @@ struct queue {
 	struct queue_issuer issuers[QUEUE_MOST_ISSUERS];
 	size_t n_issuers;
 
+	bool restoring; /* in this turn */
+
 	struct tally *tallies;
 	size_t n_tallies, room_for_tallies;
 	int settled; /* in this turn */
@@ -131,3 +133,7 @@ void queue_order_drop(struct queue *queue);
 
 /* queue_clock reads an endpoint's clock of open time. */
 int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms);
+
+/* queue_restore puts the rows of a marked copy on hold and pauses its endpoints, all in the turn that it opens. Nothing, where there is no
+ * mark. */
+bool queue_restore(struct queue *queue);

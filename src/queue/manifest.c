@@ -191,7 +191,7 @@ static bool slice_of(struct queue *queue, int64_t manifest, int64_t *ret_first, 
 
 bool queue_manifest_reject_slice(struct queue *queue, int64_t manifest, int most, int64_t wall_ms, bool *ret_done)
 {
-	static const enum row_state states[] = { ROW_QUEUED, ROW_DUPLICATE, ROW_SKIPPED };
+	static const enum row_state states[] = { ROW_QUEUED, ROW_HELD, ROW_DUPLICATE, ROW_SKIPPED };
 	struct db *db = &queue->db;
 	struct queue_loading loading;
 	sqlite3_stmt *statement;

@@ -95,7 +95,7 @@ bool queue_change(struct queue *queue, sqlite3_stmt *statement, int64_t manifest
 	return true;
 }
 
-/* Reads from the database what is kept in memory. */
+/* Reads from the database what is kept in memory. A marked copy is changed first, in the turn that is then open. */
 static bool rebuild(struct queue *queue)
 {
 	struct db *db = &queue->db;
@@ -121,7 +121,7 @@ static bool rebuild(struct queue *queue)
 		return false;
 	queue->any_behind = sqlite3_column_int(statement, 0) != 0;
 	sqlite3_reset(statement);
-	return queue_lanes_load(queue, 0) && queue_order_load(queue);
+	return queue_restore(queue) && queue_lanes_load(queue, 0) && queue_order_load(queue);
 }
 
 bool queue_open(const char *path, struct queue **ret_queue, struct error *err)
@@ -229,6 +229,7 @@ bool queue_commit(struct queue *queue, struct error *err)
 	committed = db_commit(&queue->db, err);
 	if (committed) {
 		queue->commits++;
+		queue->restoring = false;
 		queue->loading_first = 0;
 		return true;
 	}
@@ -244,13 +245,16 @@ bool queue_bind_endpoint(struct queue *queue, int endpoint, const char *name, bo
 {
 	struct db *db = &queue->db;
 	sqlite3_stmt *statement;
+	int bound;
 
 	if (endpoint < 0 || endpoint >= QUEUE_MOST_ENDPOINTS)
 		return queue_bug(queue, "more than %d endpoints", QUEUE_MOST_ENDPOINTS);
 	/* The first endpoint begins the binding: an issuer that no endpoint has today has none. */
 	if (endpoint == 0 && db_change(db, db_use(db, ISSUERS_UNBIND, "")) < 0)
 		return false;
-	if (db_change(db, db_use(db, ENDPOINT_BIND, "t", name)) < 0)
+	bound = db_change(db, db_use(db, ENDPOINT_BIND, "t", name));
+	/* One that the copy did not know yet waits as well. */
+	if (bound < 0 || (bound && queue->restoring && db_change(db, db_use(db, RESTORE_ENDPOINTS, "")) < 0))
 		return false;
 	statement = db_use(db, ENDPOINT_FIND, "t", name);
 	if (!db_row(db, statement))
