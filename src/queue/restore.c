@@ -61,8 +61,8 @@ bool queue_restore(struct queue *queue)
 		if (!hold_rows(queue, manifest, first, last, wall_ms))
 			return false;
 	}
-	/* Rows that are yet to be read from a manifest would be queued; they wait with it. */
-	return db_healthy(db) && db_change(db, db_use(db, RESTORE_LOADING, "")) >= 0 &&
+	/* Rows that are yet to be read from a manifest would be queued; they wait with it. An order that was under way would go on. */
+	return db_healthy(db) && db_change(db, db_use(db, ORDER_DROP, "")) >= 0 && db_change(db, db_use(db, RESTORE_LOADING, "")) >= 0 &&
 	       db_change(db, db_use(db, RESTORE_ENDPOINTS, "")) >= 0 && db_change(db, db_use(db, RESTORE_DONE, "i", wall_ms)) == 1;
 }
 

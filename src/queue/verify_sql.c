@@ -63,7 +63,7 @@ const struct verify_check verify_checks[] = {
 	  "see trackbridge show ROW: a request may have been sent that is not recorded" },
 	{ "SELECT 'row ' || a.row_id || CASE WHEN r.row_id IS NULL THEN ' is not there and has attempt ' ELSE ' counts ' || r.attempts ||"
 	  " ' attempts and has attempt ' END || a.attempt || ' recorded'"
-	  " FROM attempt a LEFT JOIN row r ON r.row_id = a.row_id WHERE r.row_id IS NULL OR a.attempt < 1 OR a.attempt >= max(r.attempts, 2)",
+	  " FROM attempt a LEFT JOIN row r ON r.row_id = a.row_id WHERE r.row_id IS NULL OR a.attempt < 1 OR a.attempt >= r.attempts",
 	  "see trackbridge show ROW: a request may have been sent that is not recorded" },
 	{ "SELECT 'row ' || row_id || ' has ' || attempts || ' attempts and its last one ' || CASE"
 	  " WHEN attempts = 0 THEN 'is recorded' WHEN correlation IS NULL THEN 'no correlation id' ELSE 'no time' END FROM row"
