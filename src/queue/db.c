@@ -169,9 +169,8 @@ void db_shrink_wal(struct db *db, int64_t now_ms)
 
 bool db_open(struct db *db, const char *path, struct error *err)
 {
-	static const char base[] =
-		"PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-		"PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
+	static const char base[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+				   "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
 	char sizes[96];
 	int64_t version = 0;
 	int keep = 1;
@@ -186,8 +185,10 @@ bool db_open(struct db *db, const char *path, struct error *err)
 	}
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	sqlite3_snprintf(sizeof(sizes), sizes, "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d", CACHE_KIB, WAL_LIMIT);
-	/* auto_vacuum and journal_mode take effect only before the first table and outside a transaction. */
-	if (!run(db, base, err) || !run(db, sizes, err) || !migrate(db, version, err)) {
+	/* auto_vacuum and journal_mode take effect only before the first table and outside a transaction; later the first one would only
+	 * write to the file. */
+	if ((version == 0 && !run(db, "PRAGMA auto_vacuum=INCREMENTAL", err)) || !run(db, base, err) || !run(db, sizes, err) ||
+	    !migrate(db, version, err)) {
 		db_close(db);
 		return false;
 	}

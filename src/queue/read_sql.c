@@ -39,8 +39,7 @@ const char *const read_sql[READ_SQL_N] = {
 	[READ_OPERATOR_ACTIONS] = "SELECT * FROM operator_action_log ORDER BY at",
 	[READ_REQUEST] = "SELECT i.issuer_id, r.card_id,"
 			 " CASE r.type WHEN 1 THEN 'PRODUCTION' WHEN 2 THEN 'SHIPMENT' WHEN 3 THEN 'RETURN' END AS tracking_type,"
-			 " r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date,"
-			 " r.row_id <= (SELECT m.bodies_to FROM manifest m WHERE m.manifest_id = r.manifest_id) AS purged"
+			 " r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date"
 			 " FROM row r LEFT JOIN issuer i ON i.issuer_no = r.issuer_no WHERE r.row_id = :row",
 	[READ_OVERVIEW] =
 		"SELECT coalesce(sum(state = 'loading'), 0) AS loading, coalesce(sum(state = 'released'), 0) AS released,"
