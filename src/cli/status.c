@@ -12,7 +12,8 @@ static const char usage[] =
 	"The state of the whole: whether the daemon runs, files and rows by state, endpoints with the reason of a pause, sources,\n"
 	"and how long the oldest rows have been waiting.\n"
 	"\n"
-	"  --format json  one object: daemon, pid, manifests, rows, oldest_waiting, endpoints, sources\n";
+	"  --format json  one object: daemon, pid, restored_from, manifests, rows, oldest_waiting, endpoints,\n"
+	"                 sources\n";
 
 /* How many columns of the overview are about manifests; the rest is about rows. */
 enum { MANIFEST_STATES = 5 };
@@ -97,6 +98,25 @@ static bool append_oldest(struct text *out, struct queue_reader *reader, bool js
 	return true;
 }
 
+/* What was sent after the copy was taken is not known here: people have to look before they release anything. */
+static bool append_restored(struct text *out, struct queue_reader *reader, bool json, struct error *err)
+{
+	int64_t copied_at, restored_at;
+	char copy[32], then[32];
+
+	if (!queue_reader_restored(reader, &copied_at, &restored_at, err))
+		return false;
+	text_time(copy, copied_at);
+	text_time(then, restored_at);
+	if (json && copied_at)
+		text_printf(out, "\"restored_from\":\"%s\",\n", copy);
+	else if (json)
+		text_append_string(out, "\"restored_from\":null,\n");
+	else if (copied_at)
+		text_printf(out, "restored   from a copy of %s, at %s\n", copy, then);
+	return true;
+}
+
 static bool append_list(struct text *out, struct queue_reader *reader, enum queue_query query, const char *name, struct error *err)
 {
 	struct queue_cursor *cursor;
@@ -126,8 +146,8 @@ static bool print_json(const struct config *config, struct queue_reader *reader,
 		text_printf(out, "{\"daemon\":\"running\",\n\"pid\":%d,\n", pid);
 	else
 		text_printf(out, "{\"daemon\":\"stopped\",\n\"pid\":null,\n");
-	if (!append_overview(out, reader, true, err) || !append_oldest(out, reader, true, err) ||
-	    !append_list(out, reader, QUEUE_ENDPOINT_STATUS, "endpoints", err))
+	if (!append_restored(out, reader, true, err) || !append_overview(out, reader, true, err) ||
+	    !append_oldest(out, reader, true, err) || !append_list(out, reader, QUEUE_ENDPOINT_STATUS, "endpoints", err))
 		return false;
 	text_append_string(out, ",\n");
 	if (!append_list(out, reader, QUEUE_SOURCE_STATUS, "sources", err))
@@ -151,7 +171,8 @@ static bool print_table(const struct config *config, struct queue_reader *reader
 		text_printf(out, "daemon     running, process %d\n", pid);
 	else
 		text_printf(out, "daemon     not running\n");
-	if (!append_overview(out, reader, false, err) || !append_oldest(out, reader, false, err))
+	if (!append_restored(out, reader, false, err) || !append_overview(out, reader, false, err) ||
+	    !append_oldest(out, reader, false, err))
 		return false;
 	printf("%s\n", out->data);
 	if (!queue_reader_query(reader, QUEUE_ENDPOINT_STATUS, &all, &cursor, err) ||

@@ -344,3 +344,21 @@ bool queue_reader_same_bytes(struct queue_reader *reader, const char *source, co
 		*ret_manifest = manifest;
 	return healthy;
 }
+
+bool queue_reader_restored(struct queue_reader *reader, int64_t *ret_copied_at, int64_t *ret_restored_at, struct error *err)
+{
+	sqlite3_stmt *statement = db_use(&reader->db, RESTORED, "");
+	int64_t copied_at = 0, restored_at = 0;
+	bool healthy;
+
+	if (step(reader, statement, &healthy, err)) {
+		copied_at = sqlite3_column_int64(statement, 0);
+		restored_at = sqlite3_column_int64(statement, 1);
+		sqlite3_reset(statement);
+	}
+	if (!healthy)
+		return false;
+	*ret_copied_at = copied_at;
+	*ret_restored_at = restored_at;
+	return true;
+}

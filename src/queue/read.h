@@ -76,3 +76,6 @@ bool queue_reader_event(struct queue_reader *reader, const struct track_request 
  */
 bool queue_reader_same_bytes(struct queue_reader *reader, const char *source, const uint8_t sha256[static 32], int64_t *ret_manifest,
 			     struct error *err);
+
+/* queue_reader_restored: of what time the copy was that this database was restored from, and when that was (wall ms). 0: never. */
+bool queue_reader_restored(struct queue_reader *reader, int64_t *ret_copied_at, int64_t *ret_restored_at, struct error *err);

@@ -2,6 +2,9 @@
 #include "base/clock.h"
 #include "queue/internal.h"
 
+/* Manifests that were recorded after the copy was taken have numbers, by which their files in spool/ and archive/ are called. */
+enum { NUMBERS_LEFT_OUT = 100000 };
+
 static bool is_marked(struct queue *queue)
 {
 	sqlite3_stmt *statement = db_use(&queue->db, COPY_MARKED, "");
@@ -49,6 +52,13 @@ static bool hold_rows(struct queue *queue, int64_t manifest, int64_t first, int6
 	return true;
 }
 
+static bool leave_numbers_out(struct db *db)
+{
+	int changed = db_change(db, db_use(db, RESTORE_NUMBERS, "i", (int64_t)NUMBERS_LEFT_OUT));
+
+	return changed > 0 || (changed == 0 && db_change(db, db_use(db, RESTORE_NUMBERS_FIRST, "i", (int64_t)NUMBERS_LEFT_OUT)) == 1);
+}
+
 bool queue_restore(struct queue *queue)
 {
 	struct db *db = &queue->db;
@@ -63,7 +73,8 @@ bool queue_restore(struct queue *queue)
 	}
 	/* Rows that are yet to be read from a manifest would be queued; they wait with it. An order that was under way would go on. */
 	return db_healthy(db) && db_change(db, db_use(db, ORDER_DROP, "")) >= 0 && db_change(db, db_use(db, RESTORE_LOADING, "")) >= 0 &&
-	       db_change(db, db_use(db, RESTORE_ENDPOINTS, "")) >= 0 && db_change(db, db_use(db, RESTORE_DONE, "i", wall_ms)) == 1;
+	       db_change(db, db_use(db, RESTORE_ENDPOINTS, "")) >= 0 && leave_numbers_out(db) &&
+	       db_change(db, db_use(db, RESTORE_DONE, "i", wall_ms)) == 1;
 }
 
 bool queue_restored(struct queue *queue, int64_t *ret_copied_at)

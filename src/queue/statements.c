@@ -265,6 +265,8 @@ const char *const statement_sql[STATEMENT_N] = {
 	[RESTORE_LOADING] =
 		"UPDATE manifest SET paused = 'restored' WHERE state = 'loading' AND state IN ('loading', 'released') AND paused = ''",
 	[RESTORE_ENDPOINTS] = "UPDATE endpoint SET state = 'paused', reason = 'restored', until = NULL, step = 0",
+	[RESTORE_NUMBERS] = "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = 'manifest'",
+	[RESTORE_NUMBERS_FIRST] = "INSERT INTO sqlite_sequence (name, seq) VALUES ('manifest', ?1)",
 	[RESTORE_DONE] = "UPDATE keeping SET restored_from = copied_at, restored_at = ?1, copied_at = NULL, copied_from = NULL",
 	[RESTORED] = "SELECT coalesce(restored_from, 0), coalesce(restored_at, 0) FROM keeping",
 };

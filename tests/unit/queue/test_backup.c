@@ -321,6 +321,22 @@ static void a_manifest_that_was_loading_goes_on_and_waits(void **state)
 	assert_int_equal(claim(f, 0, 9), 0);
 }
 
+static void numbers_that_were_given_after_the_copy_are_not_given_again(void **state)
+{
+	struct fixture *f = *state;
+
+	back_up(f, "none.db");
+	load(f, "a");
+	back_up(f, "copy.db");
+	load(f, "b");
+	put_in_place(f, "copy.db");
+	open_restored(f);
+	assert_int_equal(load(f, "c"), 100002);
+	put_in_place(f, "none.db");
+	open_restored(f);
+	assert_int_equal(load(f, "d"), 100001);
+}
+
 static void a_manifest_that_was_loading_can_still_be_rejected_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -355,6 +371,7 @@ int main(void)
 		T(a_turn_that_fails_does_not_forget_that_it_is_a_copy),
 		T(an_endpoint_that_the_copy_does_not_know_is_paused_too),
 		T(a_manifest_that_was_loading_goes_on_and_waits),
+		T(numbers_that_were_given_after_the_copy_are_not_given_again),
 		T(a_manifest_that_was_loading_can_still_be_rejected_whole),
 	};
 
