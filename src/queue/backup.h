@@ -5,8 +5,8 @@
  * takes.
  *
  * The copy is made as FILE.part and gets its name when it is complete, checked, marked as a copy and synced; a file that exists is never
- * written over. Who opens a marked copy for writing first puts its rows on hold (queue.h, queue_restored), and leaves out 100,000 numbers of
- * manifests: files that were taken in since are called by the next ones.
+ * written over. Who opens a marked copy for writing first puts its rows on hold (queue.h, queue_restored), and leaves out 100,000 numbers
+ * of manifests: files that were taken in since are called by the next ones.
  */
 #pragma once
 
