@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/monitor.h"
 #include "cli/progress.h"
+#include "cli/keeper.h"
 #include "cli/orders.h"
 #include "cli/store.h"
 #include "control/server.h"
@@ -34,6 +35,7 @@ struct daemon {
 	struct intake *intake;
 	struct desk *desk;
 	struct orders *orders;
+	struct keeper *keeper;
 	struct control_server *control;
 	struct progress *progress;
 	struct monitor *monitor; /* NULL: no metrics_file */
@@ -159,6 +161,7 @@ bool daemon_new(const struct config *config, bool until_idle, struct daemon **re
 		return false;
 	}
 	d->desk = desk_new(config, d->queue);
+	d->keeper = keeper_new(config, d->queue, d->now_ms);
 	d->orders = orders_new(config, d->queue, d->submit, answer_order, d);
 	d->monitor = monitor_new(config, d->queue, d->submit);
 	if (!progress_new(d->queue, until_idle, &d->progress, err) || !watch_events(d, err) ||
@@ -176,6 +179,7 @@ void daemon_free(struct daemon *d)
 		return;
 	control_server_free(d->control);
 	orders_free(d->orders);
+	keeper_free(d->keeper);
 	sd_event_unref(d->event);
 	monitor_free(d->monitor);
 	progress_free(d->progress);
@@ -206,6 +210,8 @@ static void gather(struct daemon *d)
 	if (!d->stopping)
 		orders_gather(d->orders, d->now_ms, d->wall_ms);
 	intake_gather(d->intake, d->now_ms, d->wall_ms, !d->stopping);
+	if (!d->stopping)
+		keeper_gather(d->keeper, d->now_ms, d->wall_ms);
 	/* After a failed commit, answers are written before any further row is claimed. */
 	submit_gather(d->submit, !d->stopping && (d->failed_commits == 0 || submit_unwritten(d->submit) == 0));
 }
@@ -227,6 +233,12 @@ static bool commit(struct daemon *d)
 	return false;
 }
 
+/* Somebody has work for the next turn, or waits for the network. */
+static bool is_busy(const struct daemon *d)
+{
+	return orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk) || submit_in_flight(d->submit) > 0;
+}
+
 static void turn(struct daemon *d)
 {
 	bool committed = true;
@@ -240,6 +252,7 @@ static void turn(struct daemon *d)
 		submit_act(d->submit, committed, d->now_ms);
 		intake_act(d->intake, committed);
 		desk_act(d->desk, committed);
+		keeper_act(d->keeper, committed, !is_busy(d), d->now_ms);
 		if (orders_reloaded(d->orders))
 			intake_look_again(d->intake);
 		if (orders_receipt_due(d->orders) || intake_landed(d->intake) > 0 || (committed && queue_settled(d->queue) > 0))
@@ -271,6 +284,7 @@ static uint64_t wait_us(struct daemon *d)
 		if (orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk))
 			return 0;
 		next = earlier(intake_next_ms(d->intake), submit_next_ms(d->submit, d->now_ms));
+		next = earlier(next, keeper_next_ms(d->keeper));
 		wait = desk_next_ms(d->desk);
 		if (wait != INT64_MAX)
 			next = earlier(next, d->now_ms + (wait > d->wall_ms ? wait - d->wall_ms : 0));

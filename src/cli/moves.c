@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/command.h"
+#include "config/scalar.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,21 @@
 	"  --reason TEXT     kept in the view `operator_action_log`\n"                                                                     \
 	"  --dry-run         only say how many there are\n"
 
-enum option_value { ROW = 256, MANIFEST, CARD, STATE, ERROR_CODE, ALL, REASON, DRY_RUN, ANYWAY, ACCEPTED, RESEND, OPERATION_ID };
+enum option_value {
+	ROW = 256,
+	MANIFEST,
+	CARD,
+	STATE,
+	ERROR_CODE,
+	ALL,
+	REASON,
+	DRY_RUN,
+	ANYWAY,
+	ACCEPTED,
+	RESEND,
+	OPERATION_ID,
+	OLDER_THAN
+};
 
 #define ROW_OPTIONS                                                                                                                        \
 	{ "row", required_argument, NULL, ROW }, { "manifest", required_argument, NULL, MANIFEST },                                        \
@@ -76,6 +91,14 @@ static bool take_state(struct control_request *request, const char *command, con
 	return cli_word(command, "--state", value, names, ROW_N_STATES);
 }
 
+static bool take_age(struct control_request *request, const char *command, const char *value)
+{
+	if (scalar_duration(value, &request->older_than_ms) && request->older_than_ms > 0)
+		return true;
+	cli_usage(command, "--older-than is an age like 400d or 12h, not '%s'", value);
+	return false;
+}
+
 static bool take_option(struct control_request *r, const char *command, int option)
 {
 	switch (option) {
@@ -91,6 +114,7 @@ static bool take_option(struct control_request *r, const char *command, int opti
 	case ACCEPTED: r->resolution = CONTROL_ACCEPTED; return true;
 	case RESEND: r->resolution = CONTROL_RESEND; return true;
 	case OPERATION_ID: return copy(r->operation_id, sizeof(r->operation_id), command, "--operation-id", optarg);
+	case OLDER_THAN: return take_age(r, command, optarg);
 	default: return false;
 	}
 }
@@ -197,6 +221,32 @@ static int reload(const struct cli_options *options, int argc, char **argv)
 {
 	return run(options, argc, argv, CONTROL_RELOAD, reason_options, "MANIFEST");
 }
+
+static int purge(const struct cli_options *options, int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "older-than", required_argument, NULL, OLDER_THAN },
+		{ "dry-run", no_argument, NULL, DRY_RUN },
+		{ "reason", required_argument, NULL, REASON },
+		{ 0 },
+	};
+
+	return run(options, argc, argv, CONTROL_PURGE, known, NULL);
+}
+
+const struct cli_command cli_purge = {
+	.name = "purge",
+	.summary = "drop settled manifests past retention, and give the space back",
+	.usage = "usage: trackbridge [-c FILE] purge [--older-than AGE] [--reason TEXT] [--dry-run]\n"
+		 "\n"
+		 "What is past `retention` goes by itself, hour by hour; this does it now. What is purged is forgotten: its events\n"
+		 "may come again.\n"
+		 "\n"
+		 "  --older-than AGE  manifests that settled so long ago (400d, 12h), instead of `retention`\n"
+		 "  --reason TEXT     kept in the view `operator_action_log`\n"
+		 "  --dry-run         only say what would go\n",
+	.run = purge,
+};
 
 const struct cli_command cli_retry = {
 	.name = "retry",

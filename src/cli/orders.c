@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "intake/reload.h"
 #include "queue/order.h"
+#include "queue/purge.h"
 #include "submit/pace.h"
 
 #include <inttypes.h>
@@ -37,6 +38,7 @@ struct orders {
 	void *user;
 	struct one *first, *last;
 	struct control_answer answer; /* of the first */
+	struct queue_purged purged;   /* by the first */
 	bool reloaded, receipt_due;
 };
 
@@ -288,6 +290,58 @@ static bool receipt(struct orders *orders, struct one *one, int64_t wall_ms, str
 	return true;
 }
 
+/* --- purge --- */
+
+static void dry_purge(struct orders *orders, const struct queue_purge *as)
+{
+	scoped_free char *path = file_join(orders->config->state_dir, "queue.db");
+	struct queue_purge_due due;
+	struct error err = { 0 };
+
+	if (!queue_purge_due(path, as, &due, &err)) {
+		control_answer_fail(&orders->answer, &err);
+		return;
+	}
+	orders->answer.rows = due.rows_rows;
+	control_answer_say(&orders->answer, ERROR_NONE,
+			   "%" PRId64 " manifests with %" PRId64 " rows would go, and the requests of %" PRId64 " rows in %" PRId64
+			   " manifests",
+			   due.rows_manifests, due.rows_rows, due.bodies_rows, due.bodies_manifests);
+}
+
+static void work_on_purge(struct orders *orders, struct one *one, int64_t wall_ms)
+{
+	const struct control_request *r = one->request;
+	const int64_t bodies = orders->config->retention.bodies_ms, rows = orders->config->retention.rows_ms;
+	const struct queue_purge as = {
+		.bodies_before = wall_ms - (r->older_than_ms && r->older_than_ms < bodies ? r->older_than_ms : bodies),
+		.rows_before = wall_ms - (r->older_than_ms ? r->older_than_ms : rows),
+	};
+	struct queue_purged *purged = &orders->purged;
+	scoped_text struct text selector = { 0 };
+	struct queue_action action;
+	bool done;
+
+	if (one->step == WAITING)
+		*purged = (struct queue_purged){ 0 };
+	one->step = WORKING;
+	if (r->dry_run) {
+		dry_purge(orders, &as);
+		one->step = DONE;
+		return;
+	}
+	if (!queue_purge_slice(orders->queue, &as, purged, &done) || !done)
+		return;
+	orders->answer.rows = purged->rows;
+	control_answer_say(&orders->answer, ERROR_NONE,
+			   "%" PRId64 " manifests with %" PRId64 " rows are gone, the requests of %" PRId64 " rows, and %" PRId64
+			   " pages of the file",
+			   purged->manifests, purged->rows, purged->bodies, purged->pages);
+	control_request_describe(r, &selector);
+	action = action_of(one, selector.data ? selector.data : "", purged->rows, wall_ms);
+	one->step = queue_action_log(orders->queue, &action) ? DONE : WORKING;
+}
+
 static bool do_at_once(struct orders *orders, struct one *one, int64_t now_ms, int64_t wall_ms, struct error *err)
 {
 	switch (one->request->command) {
@@ -354,6 +408,8 @@ void orders_gather(struct orders *orders, int64_t now_ms, int64_t wall_ms)
 		orders->answer = (struct control_answer){ 0 };
 	if (moves_rows(one))
 		work_on_move(orders, one, now_ms, wall_ms);
+	else if (one->request->command == CONTROL_PURGE)
+		work_on_purge(orders, one, wall_ms);
 	else
 		work_at_once(orders, one, now_ms, wall_ms);
 }

@@ -1,0 +1,25 @@
+/*
+ * keeper: keeps the database and the archive well, a bounded piece a turn and none while there is better to do: what is past retention goes
+ * (looked for at the start and every hour), a reader that keeps the WAL from shrinking is told of once, a WAL that has grown is emptied.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "queue/queue.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct keeper;
+
+/* keeper_new borrows both. keeper_free takes NULL. */
+struct keeper *keeper_new(const struct config *config, struct queue *queue, int64_t now_ms);
+void keeper_free(struct keeper *keeper);
+
+/* keeper_gather does a piece in the turn's transaction; keeper_act what has to be done outside of it. idle: nobody else has work. */
+void keeper_gather(struct keeper *keeper, int64_t now_ms, int64_t wall_ms);
+void keeper_act(struct keeper *keeper, bool committed, bool idle, int64_t now_ms);
+
+/* keeper_busy: there is a next piece. keeper_next_ms: when there is by time alone (steady ms). */
+bool keeper_busy(const struct keeper *keeper);
+int64_t keeper_next_ms(const struct keeper *keeper);
