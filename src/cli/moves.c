@@ -60,7 +60,7 @@ static bool number(const char *command, const char *what, const char *value, int
 		return false;
 	if (*ret_number > 0)
 		return true;
-	cli_usage(command, "%s are numbered from 1", what);
+	cli_usage(command, "%s: numbers begin with 1", what);
 	return false;
 }
 
@@ -68,7 +68,7 @@ static bool add_row(struct control_request *request, const char *command, const 
 {
 	int64_t row;
 
-	if (!number(command, "rows", value, &row))
+	if (!number(command, "--row", value, &row))
 		return false;
 	if (control_request_add_row(request, row))
 		return true;
@@ -103,7 +103,7 @@ static bool take_option(struct control_request *r, const char *command, int opti
 {
 	switch (option) {
 	case ROW: return add_row(r, command, optarg);
-	case MANIFEST: return number(command, "manifests", optarg, &r->manifest);
+	case MANIFEST: return number(command, "--manifest", optarg, &r->manifest);
 	case CARD: return copy(r->card, sizeof(r->card), command, "--card", optarg);
 	case STATE: return take_state(r, command, optarg);
 	case ERROR_CODE: return copy(r->error_code, sizeof(r->error_code), command, "--error-code", optarg);
@@ -154,7 +154,7 @@ static int run(const struct cli_options *options, int argc, char **argv, enum co
 	if (good && value && (command == CONTROL_PAUSE || command == CONTROL_RESUME))
 		good = copy(request->endpoint, sizeof(request->endpoint), argv[0], operand, value);
 	else if (good && value)
-		good = number(argv[0], "manifests", value, &request->manifest);
+		good = number(argv[0], operand, value, &request->manifest);
 	if (good)
 		status = give(options, argv[0], request);
 	control_request_free(request);
