@@ -6,6 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C.UTF-8 CTEST_OUTPUT_ON_FAILURE=1 PYTHONDONTWRITEBYTECODE=1
 jobs=$(nproc)
+waiting=$((2 * jobs)) # end-to-end tests wait more than they compute
 
 summary=()
 failed=0
@@ -44,7 +45,7 @@ tested() {
 sanitized() {
 	local reports=$PWD/build/asan/reports result=0 found
 	rm -rf "$reports" && mkdir -p "$reports" || return 1
-	ASAN_OPTIONS=log_path=$reports/asan UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan tested asan "$1" || result=1
+	ASAN_OPTIONS=log_path=$reports/asan UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan tested asan "$1" "$waiting" || result=1
 	found=$(find "$reports" -type f -size +0 -print -exec cat {} +)
 	[ -z "$found" ] || { head -n 200 <<<"$found" && result=1; }
 	return "$result"
@@ -53,7 +54,7 @@ sanitized() {
 if step 'packages' tools/deps.sh check; then
 	if step 'build: gcc' built debug; then
 		step 'unit tests, and the corpus of the fuzzers' tested debug '^(unit|support|fuzz)$'
-		step 'end-to-end tests' tested debug '^(e2e|peers)$'
+		step 'end-to-end tests' tested debug '^(e2e|peers)$' "$waiting"
 		step 'lint' tested debug '^lint$'
 		step 'faults, the short run' tested debug '^faults$' 1
 	fi
