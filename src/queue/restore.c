@@ -45,8 +45,8 @@ static bool hold_rows(struct queue *queue, int64_t manifest, int64_t first, int6
 	if (changed < 0)
 		return false;
 	if (changed != queued + sending)
-		return queue_bug(queue, "manifest %lld: %d rows put on hold, %lld expected", (long long)manifest, changed,
-				 (long long)(queued + sending));
+		return queue_bug(queue, "manifest %lld: %d rows put on hold, not %lld queued and %lld sending ones", (long long)manifest,
+				 changed, (long long)queued, (long long)sending);
 	queue_count(queue, manifest, ROW_QUEUED, ROW_HELD, queued);
 	queue_count(queue, manifest, ROW_SENDING, ROW_HELD, sending);
 	return true;

@@ -28,7 +28,8 @@ MAY_INCLUDE: dict[str, set[str]] = {
 
 # Headers that only their own folder may include.
 PRIVATE = ("queue/internal.h", "queue/db.h", "queue/statements.h", "queue/schema.h", "intake/watch_inside.h", "intake/spool_inside.h", "config/parts.h",
-           "submit/transfer.h", "control/json.h", "control/connection.h", "control/listen.h", "control/request_inside.h")
+           "submit/transfer.h", "control/json.h", "control/connection.h", "control/listen.h", "control/request_inside.h",
+           "queue/verify_inside.h")
 
 # Each library's headers, and the files that may include them.
 LIBRARIES: dict[str, tuple[str, ...]] = {
