@@ -19,6 +19,7 @@ struct move_row move_read(sqlite3_stmt *statement)
 		.event = sqlite3_column_int64(statement, 7),
 		.superseded = sqlite3_column_int(statement, 8) != 0,
 		.behind = sqlite3_column_int64(statement, 9),
+		.purged = sqlite3_column_int(statement, 11) != 0,
 	};
 
 	snprintf(row.manifest_state, sizeof(row.manifest_state), "%s", db_text(statement, 2));
@@ -189,6 +190,8 @@ bool move_row(struct queue *queue, const struct queue_order *order, const struct
 		say_cannot(order, row, ret_why);
 	else if (strcmp(row->manifest_state, "loading") == 0)
 		snprintf(ret_why, QUEUE_MOST_WHY, "its manifest %lld is still loading", (long long)row->manifest);
+	else if (order->move == QUEUE_RETRY && row->purged)
+		snprintf(ret_why, QUEUE_MOST_WHY, "its request is gone (retention.bodies); drop it again in a manifest");
 	if (ret_why[0])
 		return true;
 	if (order->move == QUEUE_RETRY) {

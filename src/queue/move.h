@@ -17,6 +17,7 @@ struct move_row {
 	enum row_state state;
 	int64_t event, behind;
 	bool superseded;
+	bool purged; /* its request is gone */
 	char error_code[TRACK_MOST_ERROR_CODE + 1];
 };
 

@@ -15,7 +15,8 @@
 
 /* The columns of a row that move.c reads. */
 #define MOVE_COLUMNS                                                                                                                       \
-	"r.row_id, r.manifest_id, m.state, m.last_row, r.issuer_no, r.card_id, r.state, r.event, r.superseded, r.behind, r.error_code"     \
+	"r.row_id, r.manifest_id, m.state, m.last_row, r.issuer_no, r.card_id, r.state, r.event, r.superseded, r.behind, r.error_code,"    \
+	" r.row_id <= m.bodies_to"                                                                                                         \
 	" FROM row r JOIN manifest m ON m.manifest_id = r.manifest_id"
 
 /* A manifest's reason, unless it only told of trouble with a file that is now written. */

@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include "queue/order.h"
 #include "queue/purge.h"
 #include "queue/read.h"
 
@@ -228,6 +229,32 @@ static void a_refused_row_whose_request_is_gone_is_not_sent_again_because_a_file
 	assert_state(f, 3, ROW_DUPLICATE);
 }
 
+/* What would be sent is not what was in the file. */
+static void a_row_whose_request_is_gone_is_not_retried_whatever_the_operator_says(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_order order = { .move = QUEUE_RETRY, .state = -1, .anyway = true, .who = { .user = "a", .action = "retry" } };
+	struct queue_purge as = older_than(f, 35 * DAY, 400 * DAY);
+	const struct queue_order_result *result = NULL;
+	int64_t row = 1, old = load(f, "a/Lyon");
+	struct queue_purged purged;
+	bool done = false;
+
+	claim(f, 0, 9);
+	answer_all(f, &refused);
+	settled_ago(f, old, 36 * DAY);
+	purge(f, &as, &purged);
+	order.rows = &row;
+	order.n_rows = 1;
+	order.who.selector = order.who.reason = "";
+	assert_true(queue_order_give(f->queue, &order, f->wall));
+	while (!done)
+		assert_true(queue_order_slice(f->queue, 10, f->now, f->wall, &done, &result));
+	commit(f);
+	assert_state(f, 1, ROW_REFUSED);
+	assert_int_equal(claim(f, 0, 9), 0);
+}
+
 static void a_request_that_is_gone_is_no_repeat_with_another_request(void **state)
 {
 	struct fixture *f = *state;
@@ -378,6 +405,7 @@ int main(void)
 		T(numbers_are_never_given_twice),
 		T(a_younger_duplicate_names_the_row_that_is_purged),
 		T(a_refused_row_whose_request_is_gone_is_not_sent_again_because_a_file_repeats_it),
+		T(a_row_whose_request_is_gone_is_not_retried_whatever_the_operator_says),
 		T(a_request_that_is_gone_is_no_repeat_with_another_request),
 		T(a_slice_is_bounded_and_sending_goes_on_in_the_same_turns),
 		T(many_small_manifests_share_a_slice),
