@@ -28,7 +28,7 @@ static void print(const char *level, const char *what, const char *text)
 	puts(line.data);
 }
 
-void check_ok(const char *what, const char *format, ...)
+void check_ok(const struct check *check, const char *what, const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;
@@ -36,10 +36,11 @@ void check_ok(const char *what, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	print("ok", what, text);
+	if (!check->silent)
+		print("ok", what, text);
 }
 
-void check_warning(const char *what, const char *format, ...)
+void check_warning(const struct check *check, const char *what, const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;
@@ -47,24 +48,30 @@ void check_warning(const char *what, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	print("warning", what, text);
+	if (!check->silent)
+		print("warning", what, text);
 }
 
 void check_error(struct check *check, const char *what, const struct error *err)
 {
-	print("error", what, err->text);
+	if (!check->silent)
+		print("error", what, err->text);
 	if (err->code > check->worst)
 		check->worst = err->code;
+	if (check->first.code == ERROR_NONE && err->code != ERROR_TRY_LATER) {
+		check->first = *err;
+		error_prefix(&check->first, "%s: ", what);
+	}
 }
 
-static void check_user(void)
+static void check_user(const struct check *check)
 {
 	const struct passwd *user = getpwuid(geteuid());
 
 	if (geteuid() == 0)
-		check_warning("user", "checked as root, who may do everything: run this as the user of the service");
+		check_warning(check, "user", "checked as root, who may do everything: run this as the user of the service");
 	else
-		check_ok("user", "checked as %s", user ? user->pw_name : "a user without a name");
+		check_ok(check, "user", "checked as %s", user ? user->pw_name : "a user without a name");
 }
 
 /* Requests of these two types have no date, so that a second one looks like the first. */
@@ -86,8 +93,10 @@ static bool may_repeat(const struct config_source *source)
 	return field->default_value && track_type_parse(field->default_value, &type) && type != TRACK_SHIPMENT;
 }
 
-static void check_identity(const struct config *config)
+static void check_identity(const struct check *check)
 {
+	const struct config *config = check->config;
+
 	for (size_t i = 0; i < config->n_sources; i++) {
 		const struct config_source *source = &config->sources[i];
 		char what[128];
@@ -95,7 +104,7 @@ static void check_identity(const struct config *config)
 		if (source->n_identity || !may_repeat(source))
 			continue;
 		snprintf(what, sizeof(what), "source %s", source->name);
-		check_warning(what,
+		check_warning(check, what,
 			      "PRODUCTION and RETURN have no date: a card that comes back twice, or whose id is used again, is taken for a "
 			      "repeat and not sent; if that happens here, name a date column in identity");
 	}
@@ -107,10 +116,10 @@ static void check_database(struct check *check)
 	struct error err;
 
 	if (cli_open_queue(check->config, &reader, &err)) {
-		check_ok("database", "%s/queue.db can be read", check->config->state_dir);
+		check_ok(check, "database", "%s/queue.db can be read", check->config->state_dir);
 		queue_reader_close(reader);
 	} else if (err.code == ERROR_NO_INPUT) {
-		check_ok("database", "there is none yet in %s; the first run makes it", check->config->state_dir);
+		check_ok(check, "database", "there is none yet in %s; the first run makes it", check->config->state_dir);
 	} else {
 		check_error(check, "database", &err);
 	}
@@ -138,10 +147,10 @@ static int run(const struct cli_options *options, int argc, char **argv)
 		return cli_flush(&err) ? (int)check.worst : cli_fail(&err);
 	}
 	check.config = config;
-	check_ok("configuration", "%s: %zu endpoint%s, %zu source%s", config->path, config->n_endpoints,
+	check_ok(&check, "configuration", "%s: %zu endpoint%s, %zu source%s", config->path, config->n_endpoints,
 		 config->n_endpoints == 1 ? "" : "s", config->n_sources, config->n_sources == 1 ? "" : "s");
-	check_identity(config);
-	check_user();
+	check_identity(&check);
+	check_user(&check);
 	check_secrets(&check);
 	check_directories(&check);
 	check_database(&check);

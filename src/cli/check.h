@@ -1,5 +1,6 @@
 /*
  * check: what the parts of the command `check` share: one line on standard output for each finding, and the worst exit status among them.
+ * The daemon has them look silently before it starts anew (start.c).
  */
 #pragma once
 
@@ -10,11 +11,13 @@
 
 struct check {
 	const struct config *config;
+	bool silent;           /* nothing is printed */
 	enum error_code worst; /* the largest of sysexits.h, so that a configuration error (78) wins */
+	struct error first;    /* the first error that does not pass by itself; code ERROR_NONE: none */
 };
 
-void check_ok(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void check_warning(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void check_ok(const struct check *check, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void check_warning(const struct check *check, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void check_error(struct check *check, const char *what, const struct error *err);
 
 /* check_secrets: keys, certificates and whether they fit. check_directories: state, drop and receipt directories and free space, for the

@@ -37,7 +37,7 @@ static void check_space(struct check *check, const char *what)
 	}
 	free_mib = (uint64_t)fs.f_bavail * fs.f_frsize / (1024 * 1024);
 	if ((uint64_t)fs.f_bavail * fs.f_frsize >= (uint64_t)check->config->min_free_space) {
-		check_ok(what, "%s can be written, %llu MiB are free", check->config->state_dir, (unsigned long long)free_mib);
+		check_ok(check, what, "%s can be written, %llu MiB are free", check->config->state_dir, (unsigned long long)free_mib);
 		return;
 	}
 	error_set(&err, ERROR_TRY_LATER, "%s: %llu MiB are free, less than min_free_space (%llu MiB): no new file is taken in",
@@ -52,7 +52,7 @@ static void check_state(struct check *check)
 	struct error err;
 
 	if (stat(check->config->state_dir, &st) < 0 && errno == ENOENT) {
-		check_warning(what, "%s does not exist yet: the first run makes it, if it may", check->config->state_dir);
+		check_warning(check, what, "%s does not exist yet: the first run makes it, if it may", check->config->state_dir);
 		return;
 	}
 	if (!is_usable(check->config->state_dir, &err)) {
@@ -60,7 +60,7 @@ static void check_state(struct check *check)
 		return;
 	}
 	if (stat(check->config->state_dir, &st) == 0 && (st.st_mode & 0007))
-		check_warning(what, "%s is open to everybody (mode %04o), and holds personal data", check->config->state_dir,
+		check_warning(check, what, "%s is open to everybody (mode %04o), and holds personal data", check->config->state_dir,
 			      (unsigned)st.st_mode & 07777);
 	check_space(check, what);
 }
@@ -87,7 +87,7 @@ static void check_source(struct check *check, const struct config_source *source
 
 	snprintf(what, sizeof(what), "source %s", source->name);
 	if (is_usable(source->drop, &err))
-		check_ok(what, "drop %s can be read and written", source->drop);
+		check_ok(check, what, "drop %s can be read and written", source->drop);
 	else
 		check_error(check, what, &err);
 	if (!source->receipts)
@@ -96,14 +96,14 @@ static void check_source(struct check *check, const struct config_source *source
 		error_set(&err, ERROR_CONFIG, "receipts %s lies inside the drop directory %s", source->receipts, around);
 		check_error(check, what, &err);
 	} else if (is_usable(source->receipts, &err)) {
-		check_ok(what, "receipts %s can be written", source->receipts);
+		check_ok(check, what, "receipts %s can be written", source->receipts);
 	} else {
 		check_error(check, what, &err);
 	}
 }
 
 /* The folder of a file that the daemon makes. */
-static void check_folder_of(const char *what, const char *file)
+static void check_folder_of(const struct check *check, const char *what, const char *file)
 {
 	scoped_free char *folder = xstrdup(file);
 	char *slash = strrchr(folder, '/');
@@ -113,7 +113,7 @@ static void check_folder_of(const char *what, const char *file)
 		return;
 	*slash = '\0';
 	if (!is_usable(folder, &err))
-		check_warning(what, "%s (where systemd makes it, it is there only while the service runs)", err.text);
+		check_warning(check, what, "%s (where systemd makes it, it is there only while the service runs)", err.text);
 }
 
 void check_directories(struct check *check)
@@ -121,9 +121,9 @@ void check_directories(struct check *check)
 	const struct config *config = check->config;
 
 	check_state(check);
-	check_folder_of("control socket", config->control_socket);
+	check_folder_of(check, "control socket", config->control_socket);
 	if (config->metrics_file)
-		check_folder_of("metrics file", config->metrics_file);
+		check_folder_of(check, "metrics file", config->metrics_file);
 	for (size_t i = 0; i < config->n_sources; i++)
 		check_source(check, &config->sources[i]);
 }

@@ -58,7 +58,7 @@ static void judge(struct check *check, const char *what, const struct config_end
 	struct error err;
 
 	if (outcome->fetched && outcome->trouble == TOKEN_OK) {
-		check_ok(what, "%s gave a token for %lld s", endpoint->token_url,
+		check_ok(check, what, "%s gave a token for %lld s", endpoint->token_url,
 			 (long long)((token_expires_at(token) - clock_wall_ms() + 500) / 1000));
 		return;
 	}

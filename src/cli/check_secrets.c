@@ -19,7 +19,7 @@ static void check_sign_key(struct check *check, const char *what, const struct c
 		return;
 	}
 	jwt_key_close(key);
-	check_ok(what, "the key for assertions is an EC P-256 key (key_id %s)", endpoint->jwt.key_id);
+	check_ok(check, what, "the key for assertions is an EC P-256 key (key_id %s)", endpoint->jwt.key_id);
 }
 
 static void check_expiry(struct check *check, const char *what, int64_t expires_at)
@@ -33,9 +33,9 @@ static void check_expiry(struct check *check, const char *what, int64_t expires_
 		error_set(&err, ERROR_CONFIG, "the certificate expired at %s", time);
 		check_error(check, what, &err);
 	} else if (left < (int64_t)WARN_DAYS * DAY_S) {
-		check_warning(what, "the certificate expires at %s, in %lld days", time, (long long)(left / DAY_S));
+		check_warning(check, what, "the certificate expires at %s, in %lld days", time, (long long)(left / DAY_S));
 	} else {
-		check_ok(what, "the certificate and its key belong together; it expires at %s", time);
+		check_ok(check, what, "the certificate and its key belong together; it expires at %s", time);
 	}
 }
 
