@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 
 static pid_t written_pid(int fd)
 {
@@ -22,14 +25,39 @@ static pid_t written_pid(int fd)
 	return text_to_int64(text, &pid) ? (pid_t)pid : 0;
 }
 
+/* Whoever holds it: asked through a description of its own, to which its own lock is another's. */
+static bool is_locked(const char *path)
+{
+	scoped_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* The descriptor that the process before the re-execution has left, or -1. A number that is none of ours is not touched. */
+static int handed_over(const char *path)
+{
+	const char *value = getenv(LOCK_VARIABLE);
+	struct stat ours, there;
+	int64_t fd;
+	bool good = value && text_to_int64(value, &fd) && fd > STDERR_FILENO && fd <= INT_MAX && fstat((int)fd, &ours) == 0 &&
+		    lstat(path, &there) == 0 && S_ISREG(there.st_mode) && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino &&
+		    is_locked(path) && fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0;
+
+	unsetenv(LOCK_VARIABLE);
+	return good ? (int)fd : -1;
+}
+
 bool lock_take(const char *state_dir, int *ret_fd, struct error *err)
 {
 	scoped_free char *path = file_join(state_dir, "lock");
-	scoped_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+	scoped_close int fd = handed_over(path);
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char pid[32];
 	int length;
 
+	if (fd < 0)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
 	if (fd < 0)
 		return error_errno(err, errno, "%s", path);
 	/* An open file description lock: closing another descriptor of this file in this process does not drop it. */
