@@ -5,10 +5,13 @@
 #include "control/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 
 /* After an accept that failed for want of something (descriptors, memory), the next one is tried so much later. */
@@ -150,6 +153,22 @@ static int on_connect(sd_event_source *source, int listening, uint32_t events, v
 		set_listening(server);
 	}
 	return 0;
+}
+
+bool control_server_check(const char *path, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	scoped_free char *folder = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+	struct sockaddr_un address;
+	struct stat st;
+
+	if (!control_address(path, &address, err))
+		return false;
+	if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
+		return error_errno(err, errno, "%s: no socket can be made in %s", path, folder);
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return error_set(err, ERROR_CONFIG, "%s is there and is no socket", path);
+	return true;
 }
 
 bool control_server_new(sd_event *event, const char *path, control_handler *handler, void *user, struct control_server **ret_server,

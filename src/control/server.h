@@ -37,6 +37,10 @@ typedef void control_handler(void *user, const struct control_order *order);
 
 struct control_server;
 
+/* control_server_check tells whether control_server_new could make a socket at path, as far as that shows beforehand: not whether somebody
+ * else listens there. Changes nothing. */
+bool control_server_check(const char *path, struct error *err);
+
 /* control_server_new listens on path; event is kept by reference. Errors as of control_listen. The caller holds the state directory's lock.
  */
 bool control_server_new(sd_event *event, const char *path, control_handler *handler, void *user, struct control_server **ret_server,

@@ -270,6 +270,27 @@ static void a_server_that_cannot_listen_says_why(void **state)
 	expect_service();
 }
 
+static void what_would_hinder_a_server_shows_beforehand(void **state)
+{
+	char path[200];
+	struct error err = { 0 };
+
+	(void)state;
+	assert_true(control_server_check(s.path, &err));
+	snprintf(path, sizeof(path), "%s/other.sock", s.folder);
+	assert_true(control_server_check(path, &err));
+	assert_int_equal(access(path, F_OK), -1);
+	assert_false(control_server_check("/nowhere/control.sock", &err));
+	assert_int_equal(err.code, ERROR_NO_INPUT);
+	assert_false(control_server_check(s.folder, &err));
+	assert_int_equal(err.code, ERROR_CONFIG);
+	memset(path, 'x', sizeof(path) - 1);
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	assert_false(control_server_check(path, &err));
+	assert_int_equal(err.code, ERROR_CONFIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(whoever_waits_at_the_end_is_told, stand_up, stand_down),
 		cmocka_unit_test_setup_teardown(a_socket_of_another_is_left, stand_up, stand_down),
 		cmocka_unit_test_setup_teardown(a_server_that_cannot_listen_says_why, stand_up, stand_down),
+		cmocka_unit_test_setup_teardown(what_would_hinder_a_server_shows_beforehand, stand_up, stand_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
