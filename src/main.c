@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
 	};
-	struct cli_options options = { .config_path = CLI_DEFAULT_CONFIG };
+	struct cli_options options = { .config_path = CLI_DEFAULT_CONFIG, .arguments = argv };
 	int option;
 
 	umask(027);

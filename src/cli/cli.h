@@ -17,6 +17,7 @@
 
 struct cli_options {
 	const char *config_path;
+	char **arguments; /* of the process, as they were given */
 };
 
 struct cli_command {

@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 #include "cli/keeper.h"
 #include "cli/orders.h"
+#include "cli/start.h"
 #include "cli/store.h"
 #include "control/server.h"
 #include "intake/intake.h"
@@ -43,6 +44,8 @@ struct daemon {
 	int64_t now_ms, wall_ms;
 	bool until_idle;
 	bool stopping;
+	bool renewing; /* as stopping, but to start anew; operators are still heard */
+	bool hung_up_again;
 	int64_t stop_by_ms;
 	int64_t commit_at_ms; /* after a failed commit: not before */
 	int64_t failed_commits;
@@ -55,6 +58,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	(void)source;
 	if (!d->stopping) {
 		d->stopping = true;
+		d->renewing = false;
 		d->stop_by_ms = clock_steady_ms() + d->config->stop_timeout_ms;
 		control_server_stop(d->control);
 		log_write(LOG_NOTICE, "stopping: %zu requests in flight may finish", submit_in_flight(d->submit));
@@ -64,13 +68,44 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 	return 0;
 }
 
+static void go_on_as_before(struct daemon *d, const struct error *why)
+{
+	d->renewing = false;
+	log_write(LOG_ERR, "HUP: %s: nothing is changed, the configuration of the start stays in force", why->text);
+	sd_notify(0, "READY=1\nSTATUS=the new configuration is not good: the one of the start stays in force");
+}
+
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
 {
+	struct daemon *d = user;
+	struct error err;
+
 	(void)source;
 	(void)info;
-	(void)user;
-	log_write(LOG_NOTICE, "HUP: the configuration is read at the start; restart to change it");
+	if (d->stopping || d->until_idle) {
+		log_write(LOG_NOTICE, "HUP: without effect %s", d->stopping ? "while stopping" : "with --until-idle");
+	} else if (d->renewing) {
+		if (!d->hung_up_again)
+			log_write(LOG_NOTICE, "HUP again: the configuration that is there when the requests in flight have ended counts");
+		d->hung_up_again = true;
+	} else {
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64 "\nSTATUS=reading the configuration", clock_monotonic_us());
+		if (!start_may_renew(d->config, &err)) {
+			go_on_as_before(d, &err);
+			return 0;
+		}
+		d->renewing = true;
+		d->hung_up_again = false;
+		d->stop_by_ms = clock_steady_ms() + d->config->stop_timeout_ms;
+		log_write(LOG_NOTICE, "HUP: the new configuration is good; %zu requests in flight may finish", submit_in_flight(d->submit));
+	}
 	return 0;
+}
+
+/* Nothing new is begun. */
+static bool is_draining(const struct daemon *d)
+{
+	return d->stopping || d->renewing;
 }
 
 static int on_inotify(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -209,11 +244,11 @@ static void gather(struct daemon *d)
 	text_free(&complaint);
 	if (!d->stopping)
 		orders_gather(d->orders, d->now_ms, d->wall_ms);
-	intake_gather(d->intake, d->now_ms, d->wall_ms, !d->stopping);
-	if (!d->stopping)
+	intake_gather(d->intake, d->now_ms, d->wall_ms, !is_draining(d));
+	if (!is_draining(d))
 		keeper_gather(d->keeper, d->now_ms, d->wall_ms);
 	/* After a failed commit, answers are written before any further row is claimed. */
-	submit_gather(d->submit, !d->stopping && (d->failed_commits == 0 || submit_unwritten(d->submit) == 0));
+	submit_gather(d->submit, !is_draining(d) && (d->failed_commits == 0 || submit_unwritten(d->submit) == 0));
 }
 
 static bool commit(struct daemon *d)
@@ -280,7 +315,7 @@ static uint64_t wait_us(struct daemon *d)
 
 	if (d->now_ms < d->commit_at_ms) {
 		next = d->commit_at_ms;
-	} else if (!d->stopping) {
+	} else if (!is_draining(d)) {
 		if (orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk))
 			return 0;
 		next = earlier(intake_next_ms(d->intake), submit_next_ms(d->submit, d->now_ms));
@@ -289,9 +324,11 @@ static uint64_t wait_us(struct daemon *d)
 		if (wait != INT64_MAX)
 			next = earlier(next, d->now_ms + (wait > d->wall_ms ? wait - d->wall_ms : 0));
 	} else {
+		if (!d->stopping && orders_busy(d->orders))
+			return 0;
 		next = d->stop_by_ms;
 	}
-	if (d->stopping && d->now_ms >= d->commit_at_ms && submit_unwritten(d->submit) > 0)
+	if (is_draining(d) && d->now_ms >= d->commit_at_ms && submit_unwritten(d->submit) > 0)
 		return 0;
 	next = earlier(earlier(next, progress_next_ms(d->progress)), monitor_next_ms(d->monitor));
 	wait = next == INT64_MAX ? INT64_MAX : next - clock_steady_ms();
@@ -317,8 +354,31 @@ static int finish(struct daemon *d)
 	return intake_tell_left(d->intake) && status == 0 ? ERROR_DATA : status;
 }
 
-int daemon_run(struct daemon *d)
+/* Where answers cannot be written, waiting is better than the doubt that a new start would make of them. */
+static bool is_drained(struct daemon *d)
 {
+	if (submit_in_flight(d->submit) == 0)
+		return !orders_busy(d->orders) || d->now_ms >= d->stop_by_ms;
+	return d->now_ms >= d->stop_by_ms && submit_unwritten(d->submit) == 0;
+}
+
+/* The file may have changed since the HUP, and a daemon that ends for that would be worse than none of it. */
+static bool may_end_to_renew(struct daemon *d)
+{
+	struct error err;
+
+	if (!d->renewing || !is_drained(d))
+		return false;
+	if (start_may_renew(d->config, &err))
+		return true;
+	go_on_as_before(d, &err);
+	return false;
+}
+
+int daemon_run(struct daemon *d, int *ret_lock)
+{
+	int status;
+
 	log_write(LOG_NOTICE, "trackbridge " TRACKBRIDGE_VERSION " started: %zu sources, %zu endpoints", d->config->n_sources,
 		  d->config->n_endpoints);
 	sd_notify(0, "READY=1");
@@ -334,6 +394,11 @@ int daemon_run(struct daemon *d)
 		turn(d);
 		if (d->stopping && (submit_in_flight(d->submit) == 0 || d->now_ms >= d->stop_by_ms))
 			return finish(d);
+		if (may_end_to_renew(d)) {
+			status = finish(d);
+			*ret_lock = store_release_lock(&d->store);
+			return status;
+		}
 		if (d->until_idle && is_idle(d))
 			return finish(d);
 	}

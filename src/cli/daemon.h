@@ -15,5 +15,8 @@ struct daemon;
 bool daemon_new(const struct config *config, bool until_idle, struct daemon **ret_daemon, struct error *err);
 void daemon_free(struct daemon *daemon);
 
-/* daemon_run works until it is told to stop (TERM, INT) or, with until_idle, until nothing can move. Gives the exit status. */
-int daemon_run(struct daemon *daemon);
+/*
+ * daemon_run works until it is told to stop (TERM, INT) or, with until_idle, until nothing can move, and gives the exit status. After a HUP
+ * with a good configuration it ends with ret_lock set to the lock of state_dir, which outlives the daemon: the process is to start anew.
+ */
+int daemon_run(struct daemon *daemon, int *ret_lock);

@@ -1,24 +1,12 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
+#include "cli/start.h"
 #include "config/config.h"
-#include "submit/jwt.h"
 
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-
-/* A key that others can read is a configuration error: said before anything is sent. */
-static bool secrets_are_private(const struct config *config, struct error *err)
-{
-	for (size_t i = 0; i < config->n_endpoints; i++) {
-		const struct config_endpoint *e = &config->endpoints[i];
-
-		if (!jwt_secret_is_private(e->jwt.key, err) || !jwt_secret_is_private(e->tls.key, err))
-			return error_prefix(err, "endpoint %s: ", e->name);
-	}
-	return true;
-}
 
 /* No core file: it would hold keys and tokens. As many descriptors as allowed: each request in flight is a socket. */
 static void prepare_process(void)
@@ -26,6 +14,8 @@ static void prepare_process(void)
 	struct rlimit files;
 
 	prctl(PR_SET_DUMPABLE, 0);
+	/* A re-execution by /proc/self/exe is named after that. */
+	prctl(PR_SET_NAME, "trackbridge");
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -43,7 +33,7 @@ int cli_run(const struct cli_options *options, int argc, char **argv)
 	struct config *config = NULL;
 	struct error err = { 0 };
 	bool until_idle = false;
-	int priority = LOG_INFO, option, status;
+	int priority = LOG_INFO, option, status, lock = -1;
 
 	while ((option = cli_next_option(argc, argv, names)) != -1) {
 		switch (option) {
@@ -56,14 +46,19 @@ int cli_run(const struct cli_options *options, int argc, char **argv)
 		return cli_usage("run", "takes no argument, not '%s'", argv[optind]);
 	log_open(priority);
 	prepare_process();
-	if (config_read(options->config_path, &config, &err) && secrets_are_private(config, &err) &&
+	if (config_read(options->config_path, &config, &err) && start_secrets_are_private(config, &err) &&
 	    daemon_new(config, until_idle, &daemon, &err)) {
-		status = daemon_run(daemon);
+		status = daemon_run(daemon, &lock);
 	} else {
 		log_write(LOG_ERR, "%s", err.text);
 		status = (int)err.code;
 	}
 	daemon_free(daemon);
 	config_free(config);
+	if (lock >= 0) {
+		start_anew(options->arguments, lock, &err);
+		log_write(LOG_ERR, "%s", err.text);
+		status = (int)err.code;
+	}
 	return status;
 }

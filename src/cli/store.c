@@ -87,6 +87,14 @@ bool store_open(const struct config *config, int64_t now_ms, int64_t wall_ms, st
 	return true;
 }
 
+int store_release_lock(struct store *store)
+{
+	int lock = store->lock;
+
+	store->lock = -1;
+	return lock;
+}
+
 void store_close(struct store *store)
 {
 	queue_close(store->queue);

@@ -19,6 +19,9 @@ struct store {
 bool store_open(const struct config *config, int64_t now_ms, int64_t wall_ms, struct store *ret_store, int64_t *ret_in_doubt,
 		struct error *err);
 
+/* store_release_lock takes the lock out of the store: it stays when the store is closed, until the descriptor that it gives is. */
+int store_release_lock(struct store *store);
+
 /* store_close takes a store that is all zero as well. */
 void store_close(struct store *store);
 
