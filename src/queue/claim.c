@@ -144,7 +144,7 @@ bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms,
 
 	*ret_n = 0;
 	/* What it is going to hold or cancel must not slip out meanwhile. */
-	if (queue_order_open(queue))
+	if (queue_order_stops_sending(queue))
 		return true;
 	while (n < most && without < queue->n_lanes) {
 		struct lane *lane = &queue->lanes[e->turn++ % queue->n_lanes];

@@ -164,7 +164,7 @@ int64_t queue_next_due(struct queue *queue, int endpoint, int64_t now_ms)
 {
 	int64_t next = INT64_MAX;
 
-	for (size_t i = 0; i < queue->n_lanes && !queue_order_open(queue); i++) {
+	for (size_t i = 0; i < queue->n_lanes && !queue_order_stops_sending(queue); i++) {
 		const struct lane *lane = &queue->lanes[i];
 
 		if (lane->endpoint != endpoint || lane->paused)

@@ -134,6 +134,11 @@ bool queue_order_open(const struct queue *queue)
 	return queue->order && !queue->order->told;
 }
 
+bool queue_order_stops_sending(const struct queue *queue)
+{
+	return queue_order_open(queue) && !queue->order->as.dry_run;
+}
+
 static bool parse_rows(struct order *order, const char *text)
 {
 	char *end;

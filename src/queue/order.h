@@ -1,7 +1,8 @@
 /*
  * order: operators' moves of many rows. An order is accepted in one turn, durably, and then carried out in slices: after a crash it goes
- * on, so that it is done for all rows that it selects or, where it was never accepted, for none. While one is under way no row is claimed:
- * nothing that was to be held or cancelled slips out between two slices. Rows that come after it was accepted are not meant.
+ * on, so that it is done for all rows that it selects or, where it was never accepted, for none. While one is under way no row is claimed,
+ * unless it is a dry run: nothing that was to be held or cancelled slips out between two slices. Rows that come after it was accepted are
+ * not meant.
  */
 #pragma once
 
@@ -45,6 +46,9 @@ struct queue_order_result {
 /* queue_order_give accepts an order, with a copy of all of it; a dry run writes nothing. One at a time: queue_order_open tells. */
 bool queue_order_give(struct queue *queue, const struct queue_order *order, int64_t wall_ms);
 bool queue_order_open(const struct queue *queue);
+
+/* queue_order_stops_sending tells whether an order is under way for which claiming has to wait. */
+bool queue_order_stops_sending(const struct queue *queue);
 
 /*
  * queue_order_slice looks at up to most rows, or a few more; where it was the last slice, ret_done is set and the order logged in

@@ -158,6 +158,25 @@ static void a_dry_run_counts_and_changes_nothing(void **state)
 	assert_int_equal(fixture_number(f, "SELECT count(*) FROM operator_action"), 0);
 }
 
+static void a_dry_run_does_not_keep_rows_from_being_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct queue_order order = order_of(QUEUE_HOLD);
+	const struct queue_order_result *result = NULL;
+	bool done = false;
+
+	load(f, "a b c d");
+	order.dry_run = true;
+	assert_true(queue_order_give(f->queue, &order, f->wall));
+	assert_true(queue_order_slice(f->queue, 2, f->now, f->wall, &done, &result));
+	assert_false(done);
+	assert_int_equal(queue_next_due(f->queue, 0, f->now), f->now);
+	assert_int_equal(claim(f, 0, 9), 4);
+	while (!done)
+		assert_true(queue_order_slice(f->queue, 2, f->now, f->wall, &done, &result));
+	assert_int_equal(result->moved, 2);
+}
+
 static void an_order_goes_on_after_a_crash_and_later_rows_are_not_meant(void **state)
 {
 	struct fixture *f = *state;
@@ -462,6 +481,7 @@ int main(void)
 		cmocka_unit_test(what_a_move_makes_of_a_row_hangs_on_its_state),
 		T(an_order_is_logged_with_who_and_why),
 		T(a_dry_run_counts_and_changes_nothing),
+		T(a_dry_run_does_not_keep_rows_from_being_sent),
 		T(an_order_goes_on_after_a_crash_and_later_rows_are_not_meant),
 		T(selectors_hold_together),
 		T(a_cancelled_row_lets_the_next_of_its_card_wait_for_the_one_before_it),
