@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import unittest
 from pathlib import Path
 
 import manifests
+import oracles
 from harness import Bureau, binary
 from test_control import TRY_LATER, Desk
 
@@ -251,6 +253,27 @@ class HupTest(Desk):
         self.assertEqual((self.starts(bureau), len(api.requests)), (21, rows))
         self.assertEqual(bureau.stop(), 0)
         self.sound(bureau)
+
+    def test_a_kill_at_any_moment_of_it_is_a_crash_like_any_other(self) -> None:
+        bureau = self.scene()
+        api = self.api_of(bureau)
+        api.delay = 0.01
+        chance = random.Random(7)
+        bureau.drop("a.csv", manifests.realistic(400))
+        bureau.start()
+        for n in range(12):
+            bureau.wait(lambda: len(api.requests) >= n * 20, "requests", 60)
+            os.kill(bureau.pid, signal.SIGHUP)
+            time.sleep(chance.uniform(0, 0.15))
+            bureau.kill()
+            bureau.start()
+        bureau.wait(bureau.at_rest, "rest", 60)
+        self.assertLessEqual(set(bureau.states()), {"accepted", "in_doubt"})
+        self.assertEqual({row["detail"] for row in bureau.rows("state = 'in_doubt'")} - {"crash"}, set())
+        self.assertEqual(bureau.stop(), 0)
+        # A request that a kill cut off is malformed, and nobody's fault.
+        faults = oracles.balance(bureau) + oracles.files_against_rows(bureau) + oracles.requests_against_rows(bureau, api.requests)
+        self.assertEqual(faults, [])
 
     @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "needs root and setpriv, to be somebody else")
     def test_it_needs_no_privileges(self) -> None:
