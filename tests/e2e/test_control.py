@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import unittest
+from pathlib import Path
 
 import manifests
 from behaviours import OK
@@ -237,8 +238,9 @@ class LogTest(Desk):
         bureau.wait_states(refused=1, in_doubt=1, accepted=1)
         api.on_track(lambda r: OK)
         steps: list[tuple[tuple[str, ...], int]] = [
-            (("pause", "bankfr"), 0), (("pause", "--manifest", "1"), 0), (("retry", "--state", "refused"), 1), (("hold", "--card", "h400-1"), 1),
-            (("release", "--row", "1", "--row", "1"), 1), (("resolve", "--accepted", "--operation-id", "op-1", "--all"), 1),
+            (("pause", "bankfr"), 0), (("pause", "--manifest", "1"), 0), (("retry", "--state", "refused"), 1),
+            (("hold", "--card", "h400-1"), 1), (("release", "--row", "1", "--row", "1"), 1),
+            (("resolve", "--accepted", "--operation-id", "op-1", "--all"), 1),
             (("cancel", "--manifest", "1"), 1), (("resume", "bankfr"), 0), (("receipt", "1"), 0), (("reload", "1"), 0),
             (("hold", "--all"), 0)]
         for n, (arguments, _) in enumerate(steps):
@@ -254,15 +256,19 @@ class LogTest(Desk):
 
 
 class TwoDaemonsTest(Desk):
+    def with_file(self, config: Path, *arguments: str) -> Done:
+        return subprocess.run([binary(), "-c", str(config), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=20)
+
     def test_the_second_says_who_holds_the_directory_and_the_first_is_not_disturbed(self) -> None:
         bureau = self.waiting(manifests.cards(["card-1"]))
         other = bureau.root / "other.yaml"
         other.write_text(bureau.config_path.read_text().replace("control.sock", "other.sock"))
         for config in (bureau.config_path, other):
-            done = subprocess.run([binary(), "-c", str(config), "run"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+            done = self.with_file(config, "run")
             self.assertEqual(done.returncode, TRY_LATER)
             self.assertIn(f"process {bureau.pid}", done.stderr)
-        done = subprocess.run([binary(), "-c", str(other), "hold", "--all"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        done = self.with_file(other, "hold", "--all")
         self.assertEqual(done.returncode, TRY_LATER)
         self.assertIn(f"process {bureau.pid}", done.stderr)
         self.assertFalse((bureau.root / "other.sock").exists())
@@ -346,10 +352,15 @@ class WhoMayTest(Desk):
 
 class ReceiptTest(Desk):
     ROWS = ["card-1", "h400-2", "drop-3", "card-4"]
+    AGAIN = "card-1;SHIPPED;Lyon;6A 0123.456/7-FR;69001;FR;20/11/2026 14:30\r\n"
+
+    def printed(self, bureau: Bureau, manifest: int) -> "subprocess.CompletedProcess[bytes]":
+        """Its own bytes, line ends included."""
+        return subprocess.run([binary(), "-c", str(bureau.config_path), "receipt", str(manifest), "-"], capture_output=True, timeout=20)
 
     def test_to_standard_output_it_is_byte_for_byte_the_file(self) -> None:
         bureau = self.scene(source={"complete": {"quiet": "10ms"}})
-        bureau.drop("a.csv", manifests.cards(self.ROWS).text() + "=bad;LOST;Lyon;;;;\r\ncard-1;SHIPPED;Lyon;6A 0123.456/7-FR;69001;FR;20/11/2026 14:30\r\n")
+        bureau.drop("a.csv", manifests.cards(self.ROWS).text() + "=bad;LOST;Lyon;;;;\r\n" + self.AGAIN)
         bureau.drop("b.csv", "no such header\r\n")
         bureau.start()
         bureau.wait_states(in_doubt=1, accepted=2, refused=1)
@@ -358,10 +369,11 @@ class ReceiptTest(Desk):
             self.do(bureau, "resolve", "--accepted", "--all")
             bureau.wait_manifest("a.csv")
             for manifest in (1, 2):
-                file = bureau.out_directory / f"{'a' if manifest == bureau.manifest('a.csv')['manifest_id'] else 'b'}.{manifest}.receipt.csv"
+                stem = "a" if manifest == bureau.manifest("a.csv")["manifest_id"] else "b"
+                file = bureau.out_directory / f"{stem}.{manifest}.receipt.csv"
                 with self.subTest(file.name, running=running):
                     bureau.wait(lambda: file.exists() and (b"SETTLED" in file.read_bytes()), "the last receipt")
-                    done = subprocess.run([binary(), "-c", str(bureau.config_path), "receipt", str(manifest), "-"], capture_output=True, timeout=20)
+                    done = self.printed(bureau, manifest)
                     self.assertEqual((done.returncode, done.stderr), (0, b""))
                     self.assertEqual(done.stdout, file.read_bytes())
             if running:
@@ -379,7 +391,7 @@ class ReceiptTest(Desk):
         bureau = self.scene()
         bureau.drop("a.csv", manifests.realistic(2500))
         self.assertEqual(bureau.until_idle(60), 0)
-        done = subprocess.run([binary(), "-c", str(bureau.config_path), "receipt", "1", "-"], capture_output=True, timeout=20)
+        done = self.printed(bureau, 1)
         self.assertEqual(done.stdout, (bureau.out_directory / "a.1.receipt.csv").read_bytes())
 
     def test_written_again_it_is_there_again(self) -> None:

@@ -199,7 +199,8 @@ class HupTest(Desk):
         bureau.start()
         bureau.drop("a.csv", manifests.cards(["card-1"]))
         bureau.wait_manifest("a.csv")
-        done = subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], capture_output=True, check=True)
+        done = subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+                              capture_output=True, check=True)
         (own / "jwt.key").write_bytes(done.stdout)
         self.hup(bureau)
         bureau.drop("b.csv", manifests.cards(["card-2"]))
@@ -218,8 +219,8 @@ class HupTest(Desk):
 
         def intrude() -> None:
             while not stop.is_set():
-                done = subprocess.run([binary(), "-c", str(bureau.config_path), "hold", "--all"], stdin=subprocess.DEVNULL, capture_output=True,
-                                      timeout=20)
+                done = subprocess.run([binary(), "-c", str(bureau.config_path), "hold", "--all"], stdin=subprocess.DEVNULL,
+                                      capture_output=True, timeout=20)
                 ended.append(done.returncode)
                 done = subprocess.run([binary(), "-c", str(bureau.config_path), "run", "--until-idle"], stdin=subprocess.DEVNULL,
                                       capture_output=True, timeout=20)
