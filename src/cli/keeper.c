@@ -14,6 +14,9 @@ enum { ROUND_MS = 60 * 60 * 1000, AGAIN_MS = 60 * 1000, FILES = 50 };
 /* A reader is told of when it has kept so much for so long. */
 enum { WAL_MOST = 64 * 1024 * 1024, WAL_PATIENCE_MS = 60 * 1000 };
 
+/* A WAL that has grown so much is emptied as soon as that is possible, which has to be tried. */
+enum { WAL_GROWN = 16 * 1024 * 1024, WAL_AGAIN_MS = 5 * 1000 };
+
 enum work { NO_WORK, PURGING, SHREDDING };
 
 struct keeper {
@@ -26,13 +29,14 @@ struct keeper {
 	bool purge_ends; /* with this turn's commit */
 	struct shred *shred;
 	bool said_stuck;
+	int64_t wal_ms; /* when emptying the WAL is tried again; INT64_MAX: it has not grown */
 };
 
 struct keeper *keeper_new(const struct config *config, struct queue *queue, int64_t now_ms)
 {
 	struct keeper *keeper = xcalloc(1, sizeof(*keeper));
 
-	*keeper = (struct keeper){ .config = config, .queue = queue, .next_ms = now_ms };
+	*keeper = (struct keeper){ .config = config, .queue = queue, .next_ms = now_ms, .wal_ms = INT64_MAX };
 	return keeper;
 }
 
@@ -115,6 +119,7 @@ void keeper_act(struct keeper *keeper, bool committed, bool idle, int64_t now_ms
 	look_at_wal(keeper, now_ms);
 	if (idle)
 		queue_wal_shrink(keeper->queue, now_ms);
+	keeper->wal_ms = queue_wal_bytes(keeper->queue) >= WAL_GROWN ? now_ms + WAL_AGAIN_MS : INT64_MAX;
 }
 
 bool keeper_busy(const struct keeper *keeper)
@@ -124,5 +129,5 @@ bool keeper_busy(const struct keeper *keeper)
 
 int64_t keeper_next_ms(const struct keeper *keeper)
 {
-	return keeper->next_ms;
+	return keeper->wal_ms < keeper->next_ms ? keeper->wal_ms : keeper->next_ms;
 }
