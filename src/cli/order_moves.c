@@ -22,7 +22,6 @@ bool order_move_of(const struct one *one, enum queue_move *ret_move)
 	case CONTROL_PAUSE:
 	case CONTROL_RESUME:
 	case CONTROL_RECEIPT:
-	case CONTROL_BACKUP:
 	case CONTROL_PURGE:
 	case CONTROL_NONE:
 	case CONTROL_N_COMMANDS: return false;

@@ -159,7 +159,6 @@ static bool do_at_once(struct orders *orders, struct one *one, int64_t now_ms, i
 	case CONTROL_RESUME: return one->request->manifest ? move_manifest(orders, one, now_ms, err) : move_endpoint(orders, one, err);
 	case CONTROL_RELOAD: return reload(orders, one, wall_ms, err);
 	case CONTROL_RECEIPT: return receipt(orders, one, wall_ms, err);
-	case CONTROL_BACKUP:
 	case CONTROL_PURGE:
 	case CONTROL_RETRY:
 	case CONTROL_HOLD:

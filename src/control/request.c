@@ -9,7 +9,7 @@
 const char *const control_command_names[CONTROL_N_COMMANDS] = {
 	[CONTROL_NONE] = "",         [CONTROL_RETRY] = "retry",     [CONTROL_HOLD] = "hold",     [CONTROL_RELEASE] = "release",
 	[CONTROL_CANCEL] = "cancel", [CONTROL_RESOLVE] = "resolve", [CONTROL_RELOAD] = "reload", [CONTROL_PAUSE] = "pause",
-	[CONTROL_RESUME] = "resume", [CONTROL_RECEIPT] = "receipt", [CONTROL_BACKUP] = "backup", [CONTROL_PURGE] = "purge",
+	[CONTROL_RESUME] = "resume", [CONTROL_RECEIPT] = "receipt", [CONTROL_PURGE] = "purge",
 };
 
 const char *control_command_name(enum control_command command)
@@ -92,7 +92,6 @@ static void append_selector(struct text *text, const struct control_request *req
 	if (request->all)
 		text_append_string(text, " --all");
 	append_option(text, " ", request->endpoint);
-	append_option(text, " ", request->path);
 }
 
 void control_request_describe(const struct control_request *request, struct text *text)

@@ -24,7 +24,6 @@ enum control_command {
 	CONTROL_PAUSE,
 	CONTROL_RESUME,
 	CONTROL_RECEIPT,
-	CONTROL_BACKUP,
 	CONTROL_PURGE,
 	CONTROL_N_COMMANDS,
 };
@@ -32,7 +31,7 @@ enum control_command {
 /* What an operator says of rows in doubt. */
 enum control_resolution { CONTROL_UNRESOLVED, CONTROL_ACCEPTED, CONTROL_RESEND, CONTROL_N_RESOLUTIONS };
 
-enum { CONTROL_MOST_ROWS = 1000, CONTROL_MOST_REASON = 512, CONTROL_MOST_CARD = 48, CONTROL_MOST_ENDPOINT = 64, CONTROL_MOST_PATH = 4095 };
+enum { CONTROL_MOST_ROWS = 1000, CONTROL_MOST_REASON = 512, CONTROL_MOST_CARD = 48, CONTROL_MOST_ENDPOINT = 64 };
 
 /* All zero is no request. Strings are NUL-terminated, "" where not given. A row is meant where all that is given of the selector fits. */
 struct control_request {
@@ -49,7 +48,6 @@ struct control_request {
 	enum control_resolution resolution;             /* of resolve */
 	char operation_id[TRACK_MOST_OPERATION_ID + 1]; /* of resolve, accepted */
 	char endpoint[CONTROL_MOST_ENDPOINT + 1];       /* of pause and resume, without a manifest */
-	char path[CONTROL_MOST_PATH + 1];               /* of backup; absolute */
 	int64_t older_than_ms;                          /* of purge; 0: as configured */
 	bool dry_run;                                   /* of what moves rows, and of purge */
 	bool anyway;                                    /* of retry */

@@ -75,7 +75,6 @@ static const struct control_key keys[] = {
 	{ .name = "resolution", .kind = CONTROL_WORD, AT(resolution), .words = resolutions, .n_words = CONTROL_N_RESOLUTIONS },
 	{ .name = "operation_id", .kind = CONTROL_STRING, AT(operation_id) },
 	{ .name = "endpoint", .kind = CONTROL_STRING, AT(endpoint) },
-	{ .name = "path", .kind = CONTROL_STRING, AT(path) },
 	{ .name = "older_than_ms", .kind = CONTROL_NUMBER, AT(older_than_ms), .least = 1, .most = MOST_AGE },
 	{ .name = "dry_run", .kind = CONTROL_FLAG, AT(dry_run) },
 	{ .name = "anyway", .kind = CONTROL_FLAG, AT(anyway) },

@@ -13,15 +13,14 @@ enum {
 	TAKES_RESOLUTION = 1 << 6,
 	TAKES_OPERATION_ID = 1 << 7,
 	TAKES_ENDPOINT = 1 << 8,
-	TAKES_PATH = 1 << 9,
-	TAKES_OLDER_THAN = 1 << 10,
-	TAKES_DRY_RUN = 1 << 11,
-	TAKES_ANYWAY = 1 << 12,
-	N_PARTS = 13,
+	TAKES_OLDER_THAN = 1 << 9,
+	TAKES_DRY_RUN = 1 << 10,
+	TAKES_ANYWAY = 1 << 11,
+	N_PARTS = 12,
 };
 
-static const char *const part_names[N_PARTS] = { "rows",         "manifest", "card", "state",         "error_code", "all",   "resolution",
-						 "operation_id", "endpoint", "path", "older_than_ms", "dry_run",    "anyway" };
+static const char *const part_names[N_PARTS] = { "rows",       "manifest",     "card",     "state",         "error_code", "all",
+						 "resolution", "operation_id", "endpoint", "older_than_ms", "dry_run",    "anyway" };
 
 /* A reason is taken by all. needs: one of these at least. */
 static const struct rule {
@@ -39,7 +38,6 @@ static const struct rule {
 	[CONTROL_RESUME] = { TAKES_ENDPOINT | TAKES_MANIFEST, TAKES_ENDPOINT | TAKES_MANIFEST,
 			     "an endpoint ('endpoint') or a manifest ('manifest')" },
 	[CONTROL_RECEIPT] = { TAKES_MANIFEST, TAKES_MANIFEST, "the number of a manifest ('manifest')" },
-	[CONTROL_BACKUP] = { TAKES_PATH, TAKES_PATH, "a file ('path')" },
 	[CONTROL_PURGE] = { TAKES_OLDER_THAN | TAKES_DRY_RUN, 0, NULL },
 };
 
@@ -55,7 +53,6 @@ static unsigned parts_of(const struct control_request *request)
 		request->resolution != CONTROL_UNRESOLVED,
 		request->operation_id[0] != '\0',
 		request->endpoint[0] != '\0',
-		request->path[0] != '\0',
 		request->older_than_ms != 0,
 		request->dry_run,
 		request->anyway,
@@ -101,7 +98,5 @@ bool control_request_rules(const struct control_request *request, struct error *
 		return error_set(err, ERROR_USAGE, "'all' does not go with another selector");
 	if ((parts & TAKES_ENDPOINT) && (parts & TAKES_MANIFEST))
 		return error_set(err, ERROR_USAGE, "%s takes 'endpoint' or 'manifest', not both", command);
-	if (request->command == CONTROL_BACKUP && request->path[0] != '/')
-		return error_set(err, ERROR_DATA, "'path' must be absolute");
 	return request->command == CONTROL_RESOLVE ? resolve_rules(request, err) : true;
 }

@@ -23,7 +23,7 @@ static const char *const requests[] = {
 	"{\"command\":\"hold\",\"rows\":[1,2,3,9007199254740991],\"card\":\"CARD-1\",\"error_code\":\"E_1\"}",
 	"{\"command\":\"resolve\",\"all\":true,\"resolution\":\"accepted\",\"operation_id\":\"op-1\",\"reason\":\"\\u00e9 \\\\ \\\"\"}",
 	"{\"command\":\"pause\",\"endpoint\":\"bankfr\",\"reason\":\"\xc3\xa9tude\"}",
-	"{\"command\":\"backup\",\"path\":\"/srv/copy.db\"}",
+	"{\"command\":\"receipt\",\"manifest\":7}",
 	"{\"command\":\"purge\",\"older_than_ms\":86400000,\"dry_run\":false}",
 };
 
