@@ -54,7 +54,8 @@ sanitized() {
 if step 'packages' tools/deps.sh check; then
 	if step 'build: gcc' built debug; then
 		step 'unit tests, and the corpus of the fuzzers' tested debug '^(unit|support|fuzz)$'
-		step 'end-to-end tests, and lint beside them' tested debug '^(e2e|peers|lint)$' "$waiting"
+		step 'end-to-end tests' tested debug '^(e2e|peers)$' "$waiting"
+		step 'lint' tested debug '^lint$'
 		step 'faults, the short run' tested debug '^faults$' 1
 	fi
 	step 'build: clang' built clang
