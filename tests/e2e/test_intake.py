@@ -295,7 +295,8 @@ class LargeTest(Scene):
         self.assertEqual((large["rows"], large["rejected"] + large["duplicate"] + large["skipped"]), (rows, 0))
         times = [begin, *(r.t for r in api.requests if begin < r.t < end), end]
         self.assertGreater(len(times), 50)
-        self.assertLess(max(later - earlier for earlier, later in zip(times, times[1:])), 1)
+        # Read in one go, the file would be one gap. Where the machine is so busy that loading takes long, so may a turn.
+        self.assertLess(max(later - earlier for earlier, later in zip(times, times[1:])), max(1, (end - begin) / 8))
         assert high
         if not sanitized():
             self.assertLess(int(high[1]), 64 * MEBIBYTE)
