@@ -2,10 +2,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/monitor.h"
-#include "cli/progress.h"
 #include "cli/keeper.h"
+#include "cli/monitor.h"
 #include "cli/orders.h"
+#include "cli/progress.h"
 #include "cli/start.h"
 #include "cli/store.h"
 #include "control/server.h"
@@ -268,10 +268,10 @@ static bool commit(struct daemon *d)
 	return false;
 }
 
-/* Somebody has work for the next turn, or waits for the network. */
-static bool is_busy(const struct daemon *d)
+/* There is work for the next turn at once. */
+static bool has_work(const struct daemon *d)
 {
-	return orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk) || submit_in_flight(d->submit) > 0;
+	return orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk);
 }
 
 static void turn(struct daemon *d)
@@ -287,7 +287,7 @@ static void turn(struct daemon *d)
 		submit_act(d->submit, committed, d->now_ms);
 		intake_act(d->intake, committed);
 		desk_act(d->desk, committed);
-		keeper_act(d->keeper, committed, !is_busy(d), d->now_ms);
+		keeper_act(d->keeper, committed, !has_work(d) && submit_in_flight(d->submit) == 0, d->now_ms);
 		if (orders_reloaded(d->orders))
 			intake_look_again(d->intake);
 		if (orders_receipt_due(d->orders) || intake_landed(d->intake) > 0 || (committed && queue_settled(d->queue) > 0))
@@ -299,8 +299,8 @@ static void turn(struct daemon *d)
 
 static bool is_idle(struct daemon *d)
 {
-	return submit_in_flight(d->submit) == 0 && !orders_busy(d->orders) && intake_all_loaded(d->intake) && !intake_busy(d->intake) &&
-	       !desk_busy(d->desk) && !submit_can_move(d->submit, d->now_ms) && d->failed_commits == 0;
+	return submit_in_flight(d->submit) == 0 && !has_work(d) && intake_all_loaded(d->intake) && !submit_can_move(d->submit, d->now_ms) &&
+	       d->failed_commits == 0;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -316,7 +316,7 @@ static uint64_t wait_us(struct daemon *d)
 	if (d->now_ms < d->commit_at_ms) {
 		next = d->commit_at_ms;
 	} else if (!is_draining(d)) {
-		if (orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk))
+		if (has_work(d))
 			return 0;
 		next = earlier(intake_next_ms(d->intake), submit_next_ms(d->submit, d->now_ms));
 		next = earlier(next, keeper_next_ms(d->keeper));

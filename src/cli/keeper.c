@@ -122,11 +122,6 @@ void keeper_act(struct keeper *keeper, bool committed, bool idle, int64_t now_ms
 	keeper->wal_ms = queue_wal_bytes(keeper->queue) >= WAL_GROWN ? now_ms + WAL_AGAIN_MS : INT64_MAX;
 }
 
-bool keeper_busy(const struct keeper *keeper)
-{
-	return keeper->work != NO_WORK;
-}
-
 int64_t keeper_next_ms(const struct keeper *keeper)
 {
 	return keeper->wal_ms < keeper->next_ms ? keeper->wal_ms : keeper->next_ms;

@@ -20,6 +20,5 @@ void keeper_free(struct keeper *keeper);
 void keeper_gather(struct keeper *keeper, int64_t now_ms, int64_t wall_ms);
 void keeper_act(struct keeper *keeper, bool committed, bool idle, int64_t now_ms);
 
-/* keeper_busy: there is a next piece. keeper_next_ms: when there is by time alone (steady ms). */
-bool keeper_busy(const struct keeper *keeper);
+/* keeper_next_ms: when there is a next piece (steady ms); the past: at once. */
 int64_t keeper_next_ms(const struct keeper *keeper);

@@ -128,8 +128,6 @@ static void purge(struct orders *orders, struct one *one, int64_t wall_ms)
 		.rows_before = wall_ms - (r->older_than_ms ? r->older_than_ms : rows),
 	};
 	struct queue_purged *purged = &orders->purged;
-	scoped_text struct text selector = { 0 };
-	struct queue_action action;
 	bool done;
 
 	if (one->step == ORDER_WAITING)
@@ -147,9 +145,7 @@ static void purge(struct orders *orders, struct one *one, int64_t wall_ms)
 			   "%" PRId64 " manifests with %" PRId64 " rows are gone, the requests of %" PRId64 " rows, and %" PRId64
 			   " pages of the file",
 			   purged->manifests, purged->rows, purged->bodies, purged->pages);
-	control_request_describe(r, &selector);
-	action = order_action(one, selector.data ? selector.data : "", purged->rows, wall_ms);
-	one->step = queue_action_log(orders->queue, &action) ? ORDER_DONE : ORDER_WORKING;
+	one->step = order_log(orders, one, purged->rows, wall_ms) ? ORDER_DONE : ORDER_WORKING;
 }
 
 static bool do_at_once(struct orders *orders, struct one *one, int64_t now_ms, int64_t wall_ms, struct error *err)
@@ -173,18 +169,13 @@ static bool do_at_once(struct orders *orders, struct one *one, int64_t now_ms, i
 
 static void at_once(struct orders *orders, struct one *one, int64_t now_ms, int64_t wall_ms)
 {
-	scoped_text struct text selector = { 0 };
-	struct queue_action action;
 	struct error err = { 0 };
 
 	one->step = ORDER_DONE;
-	if (!do_at_once(orders, one, now_ms, wall_ms, &err)) {
+	if (do_at_once(orders, one, now_ms, wall_ms, &err))
+		(void)order_log(orders, one, 0, wall_ms);
+	else
 		control_answer_fail(&orders->answer, &err);
-		return;
-	}
-	control_request_describe(one->request, &selector);
-	action = order_action(one, selector.data ? selector.data : "", 0, wall_ms);
-	(void)queue_action_log(orders->queue, &action);
 }
 
 void order_work(struct orders *orders, struct one *one, int64_t now_ms, int64_t wall_ms)

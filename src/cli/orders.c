@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static struct one *put(struct orders *orders, struct one *as)
+static void put(struct orders *orders, const struct one *as)
 {
 	struct one *one = xcalloc(1, sizeof(*one));
 
@@ -16,7 +16,6 @@ static struct one *put(struct orders *orders, struct one *as)
 	else
 		orders->first = one;
 	orders->last = one;
-	return one;
 }
 
 static void drop_first(struct orders *orders)
@@ -66,6 +65,16 @@ struct queue_action order_action(const struct one *one, const char *selector, in
 		.rows = rows,
 		.wall_ms = wall_ms,
 	};
+}
+
+bool order_log(struct orders *orders, const struct one *one, int64_t rows, int64_t wall_ms)
+{
+	scoped_text struct text selector = { 0 };
+	struct queue_action action;
+
+	control_request_describe(one->request, &selector);
+	action = order_action(one, selector.data ? selector.data : "", rows, wall_ms);
+	return queue_action_log(orders->queue, &action);
 }
 
 void orders_gather(struct orders *orders, int64_t now_ms, int64_t wall_ms)

@@ -38,6 +38,9 @@ struct orders {
 /* order_action gives the line of the log that the order is worth. */
 struct queue_action order_action(const struct one *one, const char *selector, int64_t rows, int64_t wall_ms);
 
+/* order_log writes that line, for an order that is done in this turn. */
+bool order_log(struct orders *orders, const struct one *one, int64_t rows, int64_t wall_ms);
+
 /* order_move_of tells whether the order moves rows, and how (ret_move may be NULL). One that a crash cut short does. */
 bool order_move_of(const struct one *one, enum queue_move *ret_move);
 

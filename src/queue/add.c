@@ -11,11 +11,6 @@ struct known {
 	int64_t accepted; /* the last accepted row of the card with the same type and another event, 0: none */
 };
 
-static bool is_open(enum row_state state)
-{
-	return state == ROW_QUEUED || state == ROW_SENDING || state == ROW_HELD || state == ROW_IN_DOUBT;
-}
-
 static bool look_up(struct queue *queue, const struct queue_row_new *as, int64_t issuer, struct known *ret_known)
 {
 	const char *card_id = as->request.card_id;
@@ -32,7 +27,7 @@ static bool look_up(struct queue *queue, const struct queue_row_new *as, int64_t
 		enum row_state state = (enum row_state)sqlite3_column_int(statement, 2);
 
 		/* A row that does not stand for its event may be open all the same: by an operator's word. */
-		if (is_open(state) && row > known.before)
+		if (queue_is_open(state) && row > known.before)
 			known.before = row;
 		if (sqlite3_column_int(statement, 4))
 			continue;

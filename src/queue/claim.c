@@ -276,10 +276,7 @@ bool queue_recover(struct queue *queue, int64_t now_ms, int64_t wall_ms, int64_t
 	for (size_t i = 0; i < queue->n_lanes; i++) {
 		struct lane *lane = &queue->lanes[i];
 
-		for (size_t k = 0; k < queue->n_issuers; k++) {
-			if (queue->issuers[k].number == lane->issuer)
-				lane->endpoint = queue->issuers[k].endpoint;
-		}
+		lane->endpoint = queue_endpoint_of(queue, lane->issuer);
 		if (db_change(db, db_use(db, LANE_CLAMP, "iii", lane->manifest, lane->issuer, now_ms + INT64_C(3600000))) < 0 ||
 		    !queue_lane_look_again(queue, lane))
 			return false;

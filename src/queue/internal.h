@@ -114,6 +114,9 @@ bool queue_lanes_store(struct queue *queue);
 /* queue_lanes_pause stops a released manifest, for a reason that manifest_status.paused has; an earlier pause stays. */
 bool queue_lanes_pause(struct queue *queue, int64_t manifest, const char *paused, const char *reason, int64_t now_ms);
 
+/* queue_lanes_resume ends such a pause. */
+bool queue_lanes_resume(struct queue *queue, int64_t manifest, int64_t now_ms);
+
 /* queue_lane finds a lane in memory (issuer 0: the manifest's first), or NULL. */
 struct lane *queue_lane(struct queue *queue, int64_t manifest, int64_t issuer);
 
@@ -131,7 +134,13 @@ bool queue_let_next_go(struct queue *queue, int64_t row, int64_t now_ms);
 bool queue_order_load(struct queue *queue);
 void queue_order_drop(struct queue *queue);
 
-/* queue_clock reads an endpoint's clock of open time. */
+/* queue_endpoint_of gives the index of the endpoint that an issuer's number is bound to, or -1. */
+int queue_endpoint_of(const struct queue *queue, int64_t issuer);
+
+/* queue_is_open: a row of this state is unfinished, and holds back later rows of its card. */
+bool queue_is_open(enum row_state state);
+
+/* queue_clock reads an endpoint's clock of open time; 0 for no endpoint (-1). */
 int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms);
 
 /* queue_restore puts the rows of a marked copy on hold and pauses its endpoints, all in the turn that it opens. Nothing, where there is no

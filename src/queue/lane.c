@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static int endpoint_of(const struct queue *queue, int64_t issuer)
+int queue_endpoint_of(const struct queue *queue, int64_t issuer)
 {
 	for (size_t i = 0; i < queue->n_issuers; i++) {
 		if (queue->issuers[i].number == issuer)
@@ -75,7 +75,7 @@ bool queue_lanes_load(struct queue *queue, int64_t manifest)
 			.next_due = INT64_MAX,
 		};
 
-		lane.endpoint = endpoint_of(queue, lane.issuer);
+		lane.endpoint = queue_endpoint_of(queue, lane.issuer);
 		if (!queue_lane(queue, lane.manifest, lane.issuer))
 			insert(queue, &lane);
 	}
@@ -96,13 +96,39 @@ bool queue_lanes_pause(struct queue *queue, int64_t manifest, const char *paused
 		return false;
 	for (size_t i = place_of(queue, manifest, 0); i < queue->n_lanes && queue->lanes[i].manifest == manifest; i++) {
 		struct lane *lane = &queue->lanes[i];
-		int64_t clock = lane->endpoint < 0 ? 0 : queue_clock(queue, lane->endpoint, now_ms);
+		int64_t clock = queue_clock(queue, lane->endpoint, now_ms);
 
 		lane->paused = true;
 		if (db_change(db, db_use(db, LANE_PAUSE, "iii", lane->manifest, lane->issuer, clock)) < 0)
 			return false;
 	}
 	return true;
+}
+
+bool queue_lanes_resume(struct queue *queue, int64_t manifest, int64_t now_ms)
+{
+	struct db *db = &queue->db;
+
+	if (db_change(db, db_use(db, MANIFEST_RESUME, "i", manifest)) != 1)
+		return false;
+	for (size_t i = place_of(queue, manifest, 0); i < queue->n_lanes && queue->lanes[i].manifest == manifest; i++) {
+		struct lane *lane = &queue->lanes[i];
+		int64_t slept = 0;
+		sqlite3_stmt *statement;
+
+		lane->paused = false;
+		lane->refusals = 0;
+		statement = db_use(db, LANE_SLEPT, "iii", manifest, lane->issuer, queue_clock(queue, lane->endpoint, now_ms));
+		if (db_row(db, statement))
+			slept = sqlite3_column_int64(statement, 0);
+		sqlite3_reset(statement);
+		/* The time in which they could not go does not count. */
+		if (slept > 0 && db_change(db, db_use(db, LANE_SHIFT, "iii", manifest, lane->issuer, slept)) < 0)
+			return false;
+		if (db_change(db, db_use(db, LANE_RESUME, "ii", manifest, lane->issuer)) < 0)
+			return false;
+	}
+	return db_healthy(db);
 }
 
 bool queue_lanes_forget(struct queue *queue, int64_t manifest)

@@ -230,3 +230,46 @@ bool queue_manifest_reject_slice(struct queue *queue, int64_t manifest, int most
 	*ret_done = false;
 	return true;
 }
+
+/* What an operator may pause or resume: released or loading, and paused or not. ret_why: why there is nothing of the kind. */
+static bool find(struct queue *queue, int64_t manifest, char ret_state[static 16], bool *ret_paused, char ret_why[static QUEUE_MOST_WHY])
+{
+	sqlite3_stmt *statement = db_use(&queue->db, MANIFEST_FIND, "i", manifest);
+
+	ret_why[0] = ret_state[0] = '\0';
+	*ret_paused = false;
+	if (db_row(&queue->db, statement)) {
+		snprintf(ret_state, 16, "%s", db_text(statement, 0));
+		*ret_paused = db_text(statement, 1)[0] != '\0';
+		sqlite3_reset(statement);
+	} else {
+		snprintf(ret_why, QUEUE_MOST_WHY, "there is no manifest %lld", (long long)manifest);
+	}
+	return db_healthy(&queue->db);
+}
+
+bool queue_manifest_pause(struct queue *queue, int64_t manifest, const char *reason, int64_t now_ms, char ret_why[static QUEUE_MOST_WHY])
+{
+	char state[16];
+	bool paused;
+
+	if (!find(queue, manifest, state, &paused, ret_why))
+		return false;
+	if (!ret_why[0] && strcmp(state, "loading") != 0 && strcmp(state, "released") != 0)
+		snprintf(ret_why, QUEUE_MOST_WHY, "manifest %lld is %s: nothing of it is sent", (long long)manifest, state);
+	else if (paused)
+		snprintf(ret_why, QUEUE_MOST_WHY, "manifest %lld is paused already", (long long)manifest);
+	return ret_why[0] || queue_lanes_pause(queue, manifest, "operator", reason, now_ms);
+}
+
+bool queue_manifest_resume(struct queue *queue, int64_t manifest, int64_t now_ms, char ret_why[static QUEUE_MOST_WHY])
+{
+	char state[16];
+	bool paused;
+
+	if (!find(queue, manifest, state, &paused, ret_why))
+		return false;
+	if (!ret_why[0] && !paused)
+		snprintf(ret_why, QUEUE_MOST_WHY, "manifest %lld is not paused", (long long)manifest);
+	return ret_why[0] || queue_lanes_resume(queue, manifest, now_ms);
+}

@@ -17,14 +17,13 @@ struct move_row move_read(sqlite3_stmt *statement)
 		.issuer = sqlite3_column_int64(statement, 4),
 		.state = (enum row_state)sqlite3_column_int(statement, 6),
 		.event = sqlite3_column_int64(statement, 7),
-		.superseded = sqlite3_column_int(statement, 8) != 0,
-		.behind = sqlite3_column_int64(statement, 9),
-		.purged = sqlite3_column_int(statement, 11) != 0,
+		.behind = sqlite3_column_int64(statement, 8),
+		.purged = sqlite3_column_int(statement, 10) != 0,
 	};
 
 	snprintf(row.manifest_state, sizeof(row.manifest_state), "%s", db_text(statement, 2));
 	snprintf(row.card_id, sizeof(row.card_id), "%s", db_text(statement, 5));
-	snprintf(row.error_code, sizeof(row.error_code), "%s", db_text(statement, 10));
+	snprintf(row.error_code, sizeof(row.error_code), "%s", db_text(statement, 9));
 	return row;
 }
 
@@ -39,22 +38,6 @@ bool move_can(const struct queue_order *order, enum row_state state)
 	case QUEUE_RESOLVE_RESEND: return state == ROW_IN_DOUBT;
 	}
 	return false;
-}
-
-static int endpoint_of(const struct queue *queue, int64_t issuer)
-{
-	for (size_t i = 0; i < queue->n_issuers; i++) {
-		if (queue->issuers[i].number == issuer)
-			return queue->issuers[i].endpoint;
-	}
-	return -1;
-}
-
-static int64_t clock_of(const struct queue *queue, const struct move_row *row, int64_t now_ms)
-{
-	int endpoint = endpoint_of(queue, row->issuer);
-
-	return endpoint < 0 ? 0 : queue_clock(queue, endpoint, now_ms);
 }
 
 /* The card's other rows, as far as a row that is to be sent again has to know them. */
@@ -75,7 +58,6 @@ static bool look_at_others(struct queue *queue, const struct move_row *row, stru
 		int64_t other = sqlite3_column_int64(statement, 0);
 		enum row_state state = (enum row_state)sqlite3_column_int(statement, 2);
 		bool out = state == ROW_SENDING || state == ROW_ACCEPTED || state == ROW_IN_DOUBT;
-		bool open = state == ROW_QUEUED || state == ROW_SENDING || state == ROW_HELD || state == ROW_IN_DOUBT;
 
 		if (other == row->row)
 			continue;
@@ -85,7 +67,7 @@ static bool look_at_others(struct queue *queue, const struct move_row *row, stru
 			others.gone_out = other;
 		if (state == ROW_SENDING && other > row->row)
 			others.sending = other;
-		if (open && other < row->row)
+		if (queue_is_open(state) && other < row->row)
 			others.before = other;
 		if ((state == ROW_QUEUED || state == ROW_HELD) && other > row->row && !others.after)
 			others.after = other;
@@ -146,7 +128,7 @@ static bool apply(struct queue *queue, const struct queue_order *order, const st
 		  int64_t now_ms, int64_t wall_ms)
 {
 	struct db *db = &queue->db;
-	int64_t clock = clock_of(queue, row, now_ms);
+	int64_t clock = queue_clock(queue, queue_endpoint_of(queue, row->issuer), now_ms);
 
 	switch (order->move) {
 	case QUEUE_RETRY: return retry(queue, row, others, now_ms, wall_ms);

@@ -16,7 +16,6 @@ struct move_row {
 	char card_id[QUEUE_MOST_STRINGS];
 	enum row_state state;
 	int64_t event, behind;
-	bool superseded;
 	bool purged; /* its request is gone */
 	char error_code[TRACK_MOST_ERROR_CODE + 1];
 };

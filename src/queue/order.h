@@ -12,9 +12,7 @@ enum queue_move { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_CANCEL, QUEUE_RE
 
 enum {
 	QUEUE_MOST_ORDER_ROWS = 1000, /* that can be named one by one */
-	QUEUE_MOST_WHY = 128,
 	QUEUE_MOST_EXAMPLES = 100,
-	QUEUE_ORDER_SLICE = 1000, /* rows looked at in a slice that is not told otherwise */
 };
 
 /* What an operator wants. Strings are borrowed. Selectors that are given hold all together; none at all: every row. */
@@ -56,7 +54,3 @@ bool queue_order_stops_sending(const struct queue *queue);
  */
 bool queue_order_slice(struct queue *queue, int most, int64_t now_ms, int64_t wall_ms, bool *ret_done,
 		       const struct queue_order_result **ret_result);
-
-/* queue_manifest_pause and queue_manifest_resume are an operator's; ret_why is "" or why it is declined. */
-bool queue_manifest_pause(struct queue *queue, int64_t manifest, const char *reason, int64_t now_ms, char ret_why[static QUEUE_MOST_WHY]);
-bool queue_manifest_resume(struct queue *queue, int64_t manifest, int64_t now_ms, char ret_why[static QUEUE_MOST_WHY]);

@@ -62,6 +62,11 @@ static struct tally *tally_of(struct queue *queue, int64_t manifest)
 	return &queue->tallies[queue->n_tallies++];
 }
 
+bool queue_is_open(enum row_state state)
+{
+	return state == ROW_QUEUED || state == ROW_SENDING || state == ROW_HELD || state == ROW_IN_DOUBT;
+}
+
 void queue_count(struct queue *queue, int64_t manifest, enum row_state from, enum row_state to, int64_t n)
 {
 	struct tally *tally = tally_of(queue, manifest);
@@ -362,8 +367,10 @@ bool queue_endpoint_store(struct queue *queue, int endpoint, const struct queue_
 
 int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms)
 {
-	const struct queue_bound_endpoint *e = &queue->endpoints[endpoint];
+	const struct queue_bound_endpoint *e = &queue->endpoints[endpoint < 0 ? 0 : endpoint];
 
+	if (endpoint < 0)
+		return 0;
 	return e->open_ms + (e->open && now_ms > e->open_since ? now_ms - e->open_since : 0);
 }
 

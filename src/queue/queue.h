@@ -38,6 +38,7 @@ enum {
 	QUEUE_SCHEMA_APPLICATION = 0x74726b62, /* "trkb": PRAGMA application_id */
 	QUEUE_REFUSALS_RUNNING = 20,           /* with the same status and code: the manifest is paused */
 	QUEUE_REPEATS = 20,                    /* rows that look like those of a changed mapping */
+	QUEUE_MOST_WHY = 128,                  /* bytes of why something is declined */
 	QUEUE_MOST_STRINGS = 512,              /* bytes of the strings of one request */
 };
 
@@ -150,6 +151,10 @@ bool queue_manifest_release(struct queue *queue, int64_t manifest, int64_t now_m
  * rows, and the manifest itself at the end (ret_done). */
 bool queue_manifest_condemn(struct queue *queue, int64_t manifest, const char *reason);
 bool queue_manifest_reject_slice(struct queue *queue, int64_t manifest, int most, int64_t wall_ms, bool *ret_done);
+
+/* queue_manifest_pause and queue_manifest_resume are an operator's; ret_why is "" or why it is declined. */
+bool queue_manifest_pause(struct queue *queue, int64_t manifest, const char *reason, int64_t now_ms, char ret_why[static QUEUE_MOST_WHY]);
+bool queue_manifest_resume(struct queue *queue, int64_t manifest, int64_t now_ms, char ret_why[static QUEUE_MOST_WHY]);
 
 /* Files that are still to be made or moved for a manifest. */
 struct queue_errand {

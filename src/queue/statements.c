@@ -15,7 +15,7 @@
 
 /* The columns of a row that move.c reads. */
 #define MOVE_COLUMNS                                                                                                                       \
-	"r.row_id, r.manifest_id, m.state, m.last_row, r.issuer_no, r.card_id, r.state, r.event, r.superseded, r.behind, r.error_code,"    \
+	"r.row_id, r.manifest_id, m.state, m.last_row, r.issuer_no, r.card_id, r.state, r.event, r.behind, r.error_code,"                  \
 	" r.row_id <= m.bodies_to"                                                                                                         \
 	" FROM row r JOIN manifest m ON m.manifest_id = r.manifest_id"
 
@@ -174,7 +174,6 @@ const char *const statement_sql[STATEMENT_N] = {
 		" LEFT JOIN endpoint e ON e.endpoint_no = i.endpoint_no WHERE r.state = 1 AND r.row_id > ?1 ORDER BY r.row_id LIMIT 1",
 	[RECOVER] = "UPDATE row SET state = ?2, outcome = ?3, detail = 'crash', finished_at = ?4, due = ?5 WHERE row_id = ?1 AND state = 1",
 	[MOVE_ROW] = "SELECT " MOVE_COLUMNS " WHERE r.row_id = ?1",
-	[MOVE_BETWEEN] = "SELECT " MOVE_COLUMNS " WHERE r.row_id BETWEEN ?1 AND ?2 ORDER BY r.row_id",
 	/* The states as numbers, so that row_attention can be used. */
 	[MOVE_REFUSED] = "SELECT row_id FROM row WHERE state = 3 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
 	[MOVE_IN_DOUBT] = "SELECT row_id FROM row WHERE state = 4 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
@@ -198,7 +197,7 @@ const char *const statement_sql[STATEMENT_N] = {
 	[MANIFEST_REOPEN] = "UPDATE manifest SET state = 'released', settled_at = NULL, receipt_at = coalesce(receipt_at, ?2)"
 			    " WHERE manifest_id = ?1 AND state = 'settled'",
 	[MANIFEST_RESUME] = "UPDATE manifest SET paused = '', reason = '' WHERE manifest_id = ?1 AND paused <> ''",
-	[MANIFEST_FIND] = "SELECT state, paused, shown_name FROM manifest WHERE manifest_id = ?1",
+	[MANIFEST_FIND] = "SELECT state, paused FROM manifest WHERE manifest_id = ?1",
 	[LANE_SLEPT] = "SELECT ?3 - paused_clock FROM lane WHERE manifest_id = ?1 AND issuer_no = ?2",
 	[LANE_RESUME] = "UPDATE lane SET paused_clock = NULL WHERE manifest_id = ?1 AND issuer_no = ?2",
 	[LANE_SHIFT] = "UPDATE row SET give_up = give_up + ?3 WHERE manifest_id = ?1 AND issuer_no = ?2 AND due IS NOT NULL",
