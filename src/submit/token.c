@@ -11,6 +11,10 @@
 
 enum { LONGEST_MARGIN_MS = 60000, LONGEST_SLACK_MS = 2000, LEAST_SKEW_MS = 2000, CORRELATION_BYTES = 16 };
 
+/* How often the endpoint's clock is looked at; how soon a renewal that failed is tried again, at the soonest; what makes an assertion
+ * wrong. */
+enum { LEARN_EVERY_MS = 60000, LEAST_WAIT_MS = 1000, WRONG_BY_MS = 5000 };
+
 static const char GRANT[] = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
 
 struct token {
@@ -28,8 +32,11 @@ struct token {
 	int64_t asked_at; /* steady ms */
 	struct text body;
 	char correlation_id[2 * CORRELATION_BYTES + 1];
-	/* their clock minus ours, as the last Date header showed it; a difference that could be rounding and delay is none */
-	int64_t skew_ms;
+	/* the endpoint's clock minus steady time, as a Date header showed it */
+	bool knows_clock;
+	int64_t clock_offset_ms, learnt_at;
+	int64_t assumed_offset_ms; /* in the assertion under way */
+	bool asked_again;
 };
 
 static int64_t least(int64_t a, int64_t b)
@@ -93,16 +100,28 @@ bool token_wants(const struct token *token, int64_t steady_ms)
 	return !token->fetching && (!token->access_token || steady_ms >= token->renew_at);
 }
 
-static void learn_skew(struct token *token, const char *date)
+/* By the endpoint's clock, where that is known. */
+static int64_t server_ms(const struct token *token, int64_t steady_ms)
 {
-	int64_t theirs = date ? track_http_date(date) : -1;
-	int64_t skew;
+	return token->knows_clock ? steady_ms + token->clock_offset_ms : clock_wall_ms();
+}
 
+void token_saw_date(struct token *token, const char *date, int64_t took_ms, int64_t steady_ms)
+{
+	int64_t theirs, ours;
+
+	if (!date || (token->knows_clock && steady_ms - token->learnt_at < LEARN_EVERY_MS))
+		return;
+	theirs = track_http_date(date);
 	if (theirs < 0)
 		return;
-	/* A Date is cut to whole seconds: half a second behind on average. */
-	skew = theirs + 500 - clock_wall_ms();
-	token->skew_ms = skew > -LEAST_SKEW_MS && skew < LEAST_SKEW_MS ? 0 : skew;
+	/* A Date is cut to whole seconds and was written at some moment of the exchange: our own clock is better, if it may be right. */
+	ours = clock_wall_ms();
+	if (ours < theirs - LEAST_SKEW_MS || ours > theirs + took_ms + LEAST_SKEW_MS)
+		ours = theirs;
+	token->clock_offset_ms = ours - steady_ms;
+	token->knows_clock = true;
+	token->learnt_at = steady_ms;
 }
 
 /* The life is counted from before the request, which can only be too short. */
@@ -118,23 +137,55 @@ static void keep(struct token *token, const struct token_answer *answer, int64_t
 	token->generation++;
 }
 
+static void put_off(struct token *token, int64_t steady_ms)
+{
+	int64_t wait = (token->unusable_at - steady_ms) / 2;
+
+	token->renew_at = least(steady_ms + (wait > LEAST_WAIT_MS ? wait : LEAST_WAIT_MS), token->unusable_at);
+}
+
+static void end(struct token *token, enum token_trouble trouble, const char *detail, int64_t steady_ms)
+{
+	token->fetching = token->asked_again = false;
+	wipe_body(token);
+	if (trouble != TOKEN_OK)
+		put_off(token, steady_ms);
+	token->fetched(token->user, trouble, detail);
+}
+
+static bool was_dated_wrong(const struct token *token)
+{
+	int64_t difference = token->clock_offset_ms - token->assumed_offset_ms;
+
+	return token->knows_clock && (difference > WRONG_BY_MS || difference < -WRONG_BY_MS);
+}
+
 static void on_answer(void *user, const struct http_answer *http)
 {
 	struct token *token = user;
 	struct token_answer answer = token_answer_read(http);
+	int64_t now = token->asked_at + http->took_ms;
 
-	token->fetching = false;
-	wipe_body(token);
-	learn_skew(token, http->date);
+	/* A refusal may have the clock as its reason, whenever that was looked at last. */
+	if (answer.trouble != TOKEN_OK)
+		token->learnt_at = INT64_MIN / 2;
+	token_saw_date(token, http->date, http->took_ms, now);
+	if (answer.trouble == TOKEN_CREDENTIALS && !token->asked_again && was_dated_wrong(token)) {
+		token->fetching = false;
+		wipe_body(token);
+		token->asked_again = true;
+		token_fetch(token, now);
+		return;
+	}
 	if (answer.trouble == TOKEN_OK)
 		keep(token, &answer, http->took_ms);
-	token->fetched(token->user, answer.trouble, answer.detail);
+	end(token, answer.trouble, answer.detail, now);
 }
 
-static bool make_assertion(struct token *token, struct error *err)
+static bool make_assertion(struct token *token, int64_t steady_ms, struct error *err)
 {
 	const struct config_endpoint *endpoint = token->endpoint;
-	int64_t expires_ms = clock_wall_ms() + token->skew_ms + endpoint->jwt.lifetime_ms;
+	int64_t now = server_ms(token, steady_ms), expires_ms = now + endpoint->jwt.lifetime_ms;
 	struct jwt_claims claims = { .key_id = endpoint->jwt.key_id,
 				     .issuer = endpoint->jwt.issuer,
 				     .audience = endpoint->jwt.audience,
@@ -144,6 +195,7 @@ static bool make_assertion(struct token *token, struct error *err)
 
 	if (!jwt_secret_is_private(endpoint->jwt.key, err) || !jwt_key_open(endpoint->jwt.key, &key, err))
 		return false;
+	token->assumed_offset_ms = now - steady_ms;
 	text_append_string(&token->body, GRANT);
 	good = jwt_sign(key, &claims, &token->body, err);
 	jwt_key_close(key);
@@ -169,9 +221,8 @@ void token_fetch(struct token *token, int64_t steady_ms)
 
 	if (token->fetching)
 		return;
-	if (!make_correlation_id(token, &err) || !make_assertion(token, &err)) {
-		wipe_body(token);
-		token->fetched(token->user, TOKEN_CREDENTIALS, err.text);
+	if (!make_correlation_id(token, &err) || !make_assertion(token, steady_ms, &err)) {
+		end(token, TOKEN_CREDENTIALS, err.text, steady_ms);
 		return;
 	}
 	token->fetching = true;
@@ -197,6 +248,11 @@ void token_refused(struct token *token, uint64_t generation)
 		drop(token);
 }
 
+void token_forget(struct token *token)
+{
+	drop(token);
+}
+
 void token_proved(struct token *token, uint64_t generation)
 {
 	if (generation > token->proved)
@@ -211,9 +267,4 @@ bool token_is_fresh(const struct token *token, uint64_t generation)
 int64_t token_expires_at(const struct token *token)
 {
 	return token->expires_at;
-}
-
-int64_t token_next_ms(const struct token *token)
-{
-	return token->fetching || !token->access_token ? INT64_MAX : token->renew_at;
 }

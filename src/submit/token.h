@@ -53,9 +53,20 @@ const char *token_get(struct token *token, int64_t steady_ms);
 bool token_wants(const struct token *token, int64_t steady_ms);
 
 /* token_fetch starts one (assertion, POST); fetched is called from http_run when it has ended, or by token_fetch itself, as its last act,
- * where the assertion could not even be made. */
+ * where the assertion could not even be made. Where the assertion was refused and the answer shows that it was dated by a wrong clock, it
+ * is made and sent once more first. A fetch that fails leaves a token that is still good, and is put off until half of what is left of it.
+ */
 void token_fetch(struct token *token, int64_t steady_ms);
 bool token_fetching(const struct token *token);
+
+/* token_forget drops the token that is there, so that the next one proves what the endpoint thinks of us. */
+void token_forget(struct token *token);
+
+/*
+ * token_saw_date is told of the Date header of an answer (NULL: none) that took so long: an assertion is dated by the endpoint's clock.
+ * What is learnt is its difference to steady time, so that a step of our wall clock changes nothing.
+ */
+void token_saw_date(struct token *token, const char *date, int64_t took_ms, int64_t steady_ms);
 
 /*
  * token_refused is told of a 401 for a request that carried generation: it drops that token, unless it has been replaced meanwhile (so that
@@ -67,7 +78,5 @@ void token_refused(struct token *token, uint64_t generation);
 void token_proved(struct token *token, uint64_t generation);
 bool token_is_fresh(const struct token *token, uint64_t generation);
 
-/* token_expires_at gives the wall-clock end in ms since 1970, or 0. token_next_ms: when token_wants will turn true by time alone (steady
- * ms), or INT64_MAX. */
+/* token_expires_at gives the wall-clock end in ms since 1970, or 0. */
 int64_t token_expires_at(const struct token *token);
-int64_t token_next_ms(const struct token *token);

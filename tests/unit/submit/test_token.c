@@ -277,7 +277,6 @@ static void only_one_request_is_under_way(void **state)
 	token_fetch(token, START);
 	token_fetch(token, START);
 	assert_int_equal(wire.posts, 1);
-	assert_true(token_next_ms(token) == INT64_MAX);
 	token_free(token);
 }
 
@@ -294,7 +293,6 @@ static void a_token_is_used_until_just_before_its_end_and_renewed_in_its_margin(
 	assert_string_equal(token_get(token, START), "abc");
 	assert_false(token_wants(token, START + 839999));
 	assert_true(token_wants(token, START + 840000));
-	assert_true(token_next_ms(token) == START + 840000);
 	assert_string_equal(token_get(token, START + 897999), "abc");
 	assert_null(token_get(token, START + 898000));
 	assert_true(llabs(token_expires_at(token) - wall - 900000) < 5000);
@@ -308,7 +306,6 @@ static void a_short_life_is_used_for_nine_tenths(void **state)
 	(void)state;
 	token_fetch(token, START);
 	reply_with("{\"access_token\":\"abc\",\"expires_in\":5}");
-	assert_true(token_next_ms(token) == START + 2500);
 	assert_non_null(token_get(token, START + 4499));
 	assert_null(token_get(token, START + 4500));
 	token_free(token);
@@ -325,7 +322,6 @@ static void the_old_token_serves_until_the_new_one_is_there(void **state)
 	reply_with("{\"access_token\":\"def\",\"expires_in\":900}");
 	assert_string_equal(token_get(token, START + 850001), "def");
 	assert_int_equal(token_generation(token), 2);
-	assert_true(token_next_ms(token) == START + 850000 + 840000);
 	token_free(token);
 }
 
@@ -339,7 +335,38 @@ static void a_failed_renewal_leaves_the_old_token(void **state)
 	reply(&busy);
 	assert_int_equal(heard.trouble, TOKEN_OUTAGE);
 	assert_string_equal(token_get(token, START + 850001), "abc");
-	assert_true(token_wants(token, START + 850001));
+	token_free(token);
+}
+
+static void a_renewal_that_fails_is_tried_again_a_few_times_until_the_token_ends(void **state)
+{
+	struct token *token = fetched_token();
+	struct http_answer busy = answer(503, "");
+	int tries = 0;
+
+	(void)state;
+	for (int64_t now = START; now < START + 898000; now++) {
+		assert_string_equal(token_get(token, now), "abc");
+		if (!token_wants(token, now))
+			continue;
+		token_fetch(token, now);
+		reply(&busy);
+		tries++;
+	}
+	assert_in_range(tries, 5, 12);
+	assert_null(token_get(token, START + 898000));
+	assert_true(token_wants(token, START + 898000));
+	token_free(token);
+}
+
+static void a_token_that_is_forgotten_is_fetched_anew(void **state)
+{
+	struct token *token = fetched_token();
+
+	(void)state;
+	token_forget(token);
+	assert_null(token_get(token, START + 1));
+	assert_true(token_wants(token, START + 1));
 	token_free(token);
 }
 
@@ -352,7 +379,6 @@ static void a_storm_of_401_costs_one_token(void **state)
 	token_refused(token, generation);
 	assert_null(token_get(token, START + 1));
 	assert_true(token_expires_at(token) == 0);
-	assert_true(token_next_ms(token) == INT64_MAX);
 	assert_true(token_wants(token, START + 1));
 	token_fetch(token, START + 1);
 	token_refused(token, generation);
@@ -426,17 +452,28 @@ static double seconds_to_exp(void)
 	return strtod(strstr((const char *)claims, "\"exp\":") + 6, NULL) - (double)clock_wall_ms() / 1000;
 }
 
-static void reply_dated(int64_t seconds_ahead)
+static const char *date_of(int64_t seconds_ahead)
 {
-	struct http_answer http = answer(503, "");
 	time_t then = (time_t)(clock_wall_ms() / 1000 + seconds_ahead);
-	char date[64];
+	static char date[64];
 	struct tm tm;
 
 	gmtime_r(&then, &tm);
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	http.date = date;
-	reply(&http);
+	return date;
+}
+
+static void reply_as(struct http_answer *http, int64_t seconds_ahead)
+{
+	http->date = date_of(seconds_ahead);
+	reply(http);
+}
+
+static void reply_dated(int64_t seconds_ahead)
+{
+	struct http_answer http = answer(503, "");
+
+	reply_as(&http, seconds_ahead);
 }
 
 static void exp_is_set_by_the_servers_clock(void **state)
@@ -456,6 +493,72 @@ static void exp_is_set_by_the_servers_clock(void **state)
 		if (seconds_to_exp() < cases[i].least || seconds_to_exp() > cases[i].most)
 			fail_msg("case %zu: %f", i, seconds_to_exp());
 	}
+	token_free(token);
+}
+
+static void reply_refused(int64_t seconds_ahead)
+{
+	struct http_answer http = answer(400, "{\"error\":\"invalid_grant\"}");
+
+	reply_as(&http, seconds_ahead);
+}
+
+static void an_assertion_dated_by_a_wrong_clock_is_made_again_once(void **state)
+{
+	struct token *token = fresh_token();
+
+	(void)state;
+	token_fetch(token, START);
+	reply_refused(-86400);
+	assert_int_equal(heard.calls, 0);
+	assert_int_equal(wire.posts, 2);
+	assert_true(token_fetching(token));
+	assert_in_range((uintmax_t)(seconds_to_exp() + 86400), 297, 302);
+	reply_refused(-172800);
+	assert_int_equal(heard.calls, 1);
+	assert_int_equal(heard.trouble, TOKEN_CREDENTIALS);
+	assert_int_equal(wire.posts, 2);
+	/* The next one may again. */
+	token_fetch(token, START + 60000);
+	reply_refused(0);
+	assert_int_equal(wire.posts, 4);
+	reply_with("{\"access_token\":\"abc\",\"expires_in\":900}");
+	assert_int_equal(heard.calls, 2);
+	assert_int_equal(heard.trouble, TOKEN_OK);
+	token_free(token);
+}
+
+static void an_assertion_that_is_refused_by_a_right_clock_is_not_made_again(void **state)
+{
+	struct token *token = fresh_token();
+
+	(void)state;
+	token_fetch(token, START);
+	reply_refused(1);
+	assert_int_equal(wire.posts, 1);
+	assert_int_equal(heard.calls, 1);
+	token_free(token);
+}
+
+static void the_servers_clock_is_learnt_from_any_answer_once_a_minute(void **state)
+{
+	struct token *token = fetched_token();
+
+	(void)state;
+	token_saw_date(token, NULL, 0, START);
+	token_saw_date(token, date_of(3600), 0, START);
+	token_saw_date(token, date_of(7200), 0, START + 59999);
+	token_fetch(token, START);
+	assert_in_range((uintmax_t)seconds_to_exp(), 3897, 3902);
+	reply_with("{\"access_token\":\"abc\",\"expires_in\":900}");
+	token_saw_date(token, date_of(7200), 0, START + 60000);
+	token_fetch(token, START + 60000);
+	assert_in_range((uintmax_t)seconds_to_exp(), 7497, 7502);
+	/* An answer that took a minute may have been dated at its beginning. */
+	reply_with("{\"access_token\":\"abc\",\"expires_in\":900}");
+	token_saw_date(token, date_of(-59), 60000, START + 120000);
+	token_fetch(token, START + 120000);
+	assert_in_range((uintmax_t)seconds_to_exp(), 297, 300);
 	token_free(token);
 }
 
@@ -490,11 +593,16 @@ int main(void)
 		cmocka_unit_test(a_short_life_is_used_for_nine_tenths),
 		cmocka_unit_test(the_old_token_serves_until_the_new_one_is_there),
 		cmocka_unit_test(a_failed_renewal_leaves_the_old_token),
+		cmocka_unit_test(a_renewal_that_fails_is_tried_again_a_few_times_until_the_token_ends),
+		cmocka_unit_test(a_token_that_is_forgotten_is_fetched_anew),
 		cmocka_unit_test(a_storm_of_401_costs_one_token),
 		cmocka_unit_test(a_token_is_fresh_until_an_answer_proves_it),
 		cmocka_unit_test(a_key_that_cannot_be_used_is_told_at_once_without_a_request),
 		cmocka_unit_test(a_key_that_others_can_read_is_not_used),
 		cmocka_unit_test(exp_is_set_by_the_servers_clock),
+		cmocka_unit_test(an_assertion_dated_by_a_wrong_clock_is_made_again_once),
+		cmocka_unit_test(an_assertion_that_is_refused_by_a_right_clock_is_not_made_again),
+		cmocka_unit_test(the_servers_clock_is_learnt_from_any_answer_once_a_minute),
 		cmocka_unit_test(a_date_that_cannot_be_read_changes_nothing),
 	};
 
