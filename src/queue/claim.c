@@ -37,6 +37,7 @@ static void read_claim(sqlite3_stmt *statement, int64_t manifest, struct queue_c
 	ret_claim->attempts = sqlite3_column_int64(statement, 1) + 1;
 	ret_claim->forbidden = sqlite3_column_int(statement, 2);
 	ret_claim->give_up = sqlite3_column_int64(statement, 3);
+	ret_claim->last_status = sqlite3_column_int(statement, 12);
 	ret_claim->request = (struct track_request){
 		.issuer_id = keep(ret_claim, &used, statement, 4),
 		.card_id = keep(ret_claim, &used, statement, 5),

@@ -235,6 +235,7 @@ struct queue_claim {
 	int64_t attempts; /* this one included */
 	uint64_t correlation;
 	int forbidden;
+	int last_status; /* of the attempt before this one, 0: none */
 	int64_t give_up; /* reading of the endpoint's clock, 0: not counting */
 	int64_t sent_at;
 	struct track_request request;

@@ -5,7 +5,7 @@
 /* The columns of a row that make its request, in the order in which claim.c reads them. */
 #define REQUEST_COLUMNS                                                                                                                    \
 	"r.row_id, r.attempts, r.forbidden, coalesce(r.give_up, 0), i.issuer_id, r.card_id, r.type,"                                       \
-	" r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date"
+	" r.production_site, r.tracking_number, r.postal_code, r.country_code, r.shipment_date, r.http_status"
 
 /* The columns of a manifest that errands.c reads. */
 #define ERRAND_COLUMNS                                                                                                                        \

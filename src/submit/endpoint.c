@@ -62,17 +62,24 @@ static void token_ended(void *user, enum token_trouble trouble, const char *deta
 
 	e->changed = true;
 	e->counts.tokens[trouble]++;
+	/* The one at hand serves on; most of such troubles are over before it ends. */
+	if (trouble != TOKEN_OK && token_get(e->token, e->submit->now_ms)) {
+		log_write(LOG_WARNING, "endpoint %s: the token could not be renewed, it is tried again: %s", e->config->name, detail);
+		return;
+	}
 	if (trouble != TOKEN_OK && pace_trouble(&e->pace, reasons[trouble], e->submit->now_ms, random_fraction()))
 		endpoint_changed(e, state, reason, detail);
 }
 
-/* When a row that was put back may go again. A 401 costs it nothing, unless the token was fresh: then asking at once would only spin. */
+/* When a row that was put back may go again. A 401 costs it nothing, unless the token was fresh, or it is told so again: then asking at
+ * once would only spin, and cost a token each time. */
 static int64_t due_of(const struct endpoint *e, const struct flight *f, int64_t retry_after_ms, bool fresh)
 {
 	int step = f->claim.attempts > 30 ? 30 : (int)f->claim.attempts - 1;
+	bool again = f->verdict.health == TRACK_HEALTH_TOKEN && (fresh || f->claim.last_status == f->http_status);
 	int64_t wait = 0;
 
-	if (f->verdict.later || fresh)
+	if (f->verdict.later || again)
 		wait = pace_backoff_ms(e->config->retry.first_ms, e->config->retry.most_ms, step, random_fraction());
 	if (retry_after_ms > wait)
 		wait = retry_after_ms;
@@ -85,11 +92,47 @@ static bool others_are_accepted(const struct endpoint *e)
 	return e->accepted_ms && e->submit->now_ms - e->accepted_ms <= e->config->retry.most_ms + e->config->timeout_ms;
 }
 
+/* An HTTP date is one by the clock of whoever wrote it. */
+static int64_t retry_after_of(const struct http_answer *answer, int64_t wall_ms)
+{
+	int64_t theirs = answer->date ? track_http_date(answer->date) : -1;
+
+	return answer->retry_after ? track_retry_after(answer->retry_after, theirs >= 0 ? theirs : wall_ms) : -1;
+}
+
+/* Takes over what an answer says about the endpoint. */
+static void take_health(struct endpoint *e, struct flight *f, int64_t retry_after_ms, bool fresh)
+{
+	const struct pace_event event = {
+		.health = f->verdict.health,
+		.card = card_number(&f->claim.request),
+		.token_was_fresh = fresh,
+		.retry_after_ms = retry_after_ms,
+		.sent_ms = f->sent_ms,
+		.now_ms = e->submit->now_ms,
+		.random = random_fraction(),
+	};
+	enum pace_state state = e->pace.state;
+	enum pace_reason reason = e->pace.reason;
+
+	if (pace_answered(&e->pace, &event))
+		endpoint_changed(e, state, reason, f->verdict.detail);
+	if (e->pace.state != PACE_PAUSED)
+		return;
+	/* The token endpoint can be asked whether we are welcome again without a row being put at risk. */
+	if (e->pace.reason == PACE_CREDENTIALS || e->pace.reason == PACE_CERTIFICATE)
+		token_forget(e->token);
+	/* The next probe is for another card. */
+	if (f->verdict.outcome == TRACK_BACK && f->due_ms < e->pace.until_ms + e->config->retry.first_ms)
+		f->due_ms = e->pace.until_ms + e->config->retry.first_ms;
+}
+
 void endpoint_answered(void *user, const struct http_answer *answer)
 {
 	static const enum track_fault faults[] = {
 		[HTTP_FAULT_NONE] = TRACK_FAULT_NONE,
 		[HTTP_FAULT_CONNECTION] = TRACK_FAULT_CONNECTION,
+		[HTTP_FAULT_TIME_OUT] = TRACK_FAULT_TIME_OUT,
 		[HTTP_FAULT_CERTIFICATE] = TRACK_FAULT_CERTIFICATE,
 	};
 	struct flight *f = user;
@@ -108,25 +151,15 @@ void endpoint_answered(void *user, const struct http_answer *answer)
 		.body_length = answer->body_length,
 		.what = answer->what,
 	};
-	int64_t retry_after = answer->retry_after ? track_retry_after(answer->retry_after, s->wall_ms) : -1;
 	bool fresh = token_is_fresh(e->token, f->token_generation);
-	enum pace_state state = e->pace.state;
-	enum pace_reason reason = e->pace.reason;
-	struct pace_event event;
+	int64_t retry_after;
 
 	f->verdict = track_judge(&facts, &policy);
 	f->http_status = answer->status;
 	e->counts.attempts[f->verdict.outcome]++;
 	histogram_count(&e->counts.latency, answer->took_ms);
-	event = (struct pace_event){
-		.health = f->verdict.health,
-		.card = card_number(&f->claim.request),
-		.token_was_fresh = fresh,
-		.retry_after_ms = f->verdict.health == TRACK_HEALTH_BUSY ? retry_after : -1,
-		.now_ms = s->now_ms,
-		.random = random_fraction(),
-	};
-	f->due_ms = due_of(e, f, event.retry_after_ms, f->verdict.health == TRACK_HEALTH_TOKEN && fresh);
+	retry_after = f->verdict.health == TRACK_HEALTH_BUSY ? retry_after_of(answer, s->wall_ms) : -1;
+	f->due_ms = due_of(e, f, retry_after, fresh);
 	f->forbidden = f->verdict.health == TRACK_HEALTH_FORBIDDEN;
 	if (f->verdict.health == TRACK_HEALTH_TOKEN)
 		token_refused(e->token, f->token_generation);
@@ -134,8 +167,8 @@ void endpoint_answered(void *user, const struct http_answer *answer)
 		token_proved(e->token, f->token_generation);
 	if (f->verdict.outcome == TRACK_ACCEPTED)
 		e->accepted_ms = s->now_ms;
-	if (pace_answered(&e->pace, &event))
-		endpoint_changed(e, state, reason, f->verdict.detail);
+	token_saw_date(e->token, answer->date, answer->took_ms, s->now_ms);
+	take_health(e, f, retry_after, fresh);
 	f->state = FLIGHT_ANSWERED;
 	s->n_sent--;
 	s->n_answered++;

@@ -23,6 +23,7 @@ struct flight {
 	struct endpoint *endpoint;
 	struct queue_claim claim;
 	uint64_t token_generation;
+	int64_t sent_ms; /* steady */
 	struct text url, body;
 	char correlation_id[17];
 	/* answered: */

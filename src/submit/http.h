@@ -28,7 +28,7 @@ struct http_request {
 	size_t body_length;
 };
 
-enum http_fault { HTTP_FAULT_NONE, HTTP_FAULT_CONNECTION, HTTP_FAULT_CERTIFICATE };
+enum http_fault { HTTP_FAULT_NONE, HTTP_FAULT_CONNECTION, HTTP_FAULT_TIME_OUT, HTTP_FAULT_CERTIFICATE };
 
 /* What came of it; borrowed by done for the length of the call. */
 struct http_answer {

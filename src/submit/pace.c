@@ -1,6 +1,5 @@
 #include "submit/pace.h"
 
-#include <math.h>
 #include <string.h>
 
 static bool waits_for_command(const struct pace *pace)
@@ -8,36 +7,19 @@ static bool waits_for_command(const struct pace *pace)
 	return pace->reason == PACE_OPERATOR || pace->reason == PACE_RESTORED;
 }
 
-static double burst(const struct pace *pace)
-{
-	return pace->rate > 10 ? pace->rate / 10 : 1;
-}
-
 struct pace pace_new(int concurrency, double rate, int64_t first_ms, int64_t most_ms)
 {
-	struct pace pace = {
+	return (struct pace){
 		.state = PACE_OPEN,
 		.first_ms = first_ms,
 		.most_ms = most_ms,
-		.most = concurrency,
-		.level = concurrency,
-		.rate = rate,
+		.speed = speed_new(concurrency, rate, first_ms),
 	};
-
-	pace.tokens = burst(&pace);
-	return pace;
-}
-
-static void begin_slowly(struct pace *pace)
-{
-	pace->level = 1;
-	pace->slow_start = true;
-	pace->good_since_growth = 0;
 }
 
 void pace_after_crash(struct pace *pace)
 {
-	begin_slowly(pace);
+	speed_begin_slowly(&pace->speed, false);
 }
 
 int64_t pace_backoff_ms(int64_t first_ms, int64_t most_ms, int step, double random)
@@ -53,7 +35,8 @@ int64_t pace_backoff_ms(int64_t first_ms, int64_t most_ms, int step, double rand
 
 static void forget_answers(struct pace *pace)
 {
-	pace->busy = pace->broken = pace->forbidden = pace->unauthorized = 0;
+	pace->busy = pace->broken = 0;
+	memset(pace->suspicions, 0, sizeof(pace->suspicions));
 }
 
 /* Begins a pause of the endpoint's own, or the next one where a probe has failed. */
@@ -61,6 +44,7 @@ static void pause_for(struct pace *pace, enum pace_reason reason, int64_t least_
 {
 	int64_t pause = pace_backoff_ms(pace->first_ms, pace->most_ms, pace->step, random);
 
+	pace->overwhelmed = pace->overwhelmed && pace->state != PACE_OPEN;
 	pace->state = PACE_PAUSED;
 	pace->reason = reason;
 	pace->until_ms = now_ms + (least_ms > pause ? least_ms : pause);
@@ -76,77 +60,32 @@ static void open_slowly(struct pace *pace)
 	pace->until_ms = 0;
 	pace->step = 0;
 	forget_answers(pace);
-	begin_slowly(pace);
+	speed_begin_slowly(&pace->speed, pace->overwhelmed);
+	pace->overwhelmed = false;
 }
 
-static void grow(struct pace *pace)
+/* True when so many cards running have said the same, or one often enough that nothing good can have come in between for long. */
+static bool is_believed(struct pace_suspicion *suspicion, uint64_t card, int witnesses)
 {
-	if (++pace->good_since_growth < pace->level)
-		return;
-	pace->good_since_growth = 0;
-	if (pace->level > pace->most / 2 && pace->slow_start)
-		pace->level = pace->most;
-	else if (pace->level < pace->most)
-		pace->level = pace->slow_start ? pace->level * 2 : pace->level + 1;
+	bool known = false;
+
+	for (int i = 0; i < suspicion->n_cards; i++)
+		known = known || suspicion->cards[i] == card;
+	if (!known && suspicion->n_cards < PACE_MOST_WITNESSES)
+		suspicion->cards[suspicion->n_cards++] = card;
+	return suspicion->n_cards >= witnesses || ++suspicion->told >= PACE_REPEATED;
 }
 
-/* True when this is the third card running. */
-static bool count_forbidden(struct pace *pace, uint64_t card)
+/* How the health of an answer is called as the reason of a pause. */
+static enum pace_reason reason_of(enum track_health health)
 {
-	for (int i = 0; i < pace->forbidden; i++) {
-		if (pace->forbidden_cards[i] == card)
-			return false;
-	}
-	pace->forbidden_cards[pace->forbidden++] = card;
-	return pace->forbidden == PACE_FORBIDDEN_CARDS;
-}
-
-/* True when a second card is told so. A card that is alone in the queue would fetch tokens for ever, so that one ends it as well. */
-static bool count_unauthorized(struct pace *pace, uint64_t card)
-{
-	if (pace->unauthorized == 0)
-		pace->unauthorized_card = card;
-	pace->unauthorized++;
-	return pace->unauthorized_card != card || pace->unauthorized == PACE_REPEATED;
-}
-
-static void slow_down(struct pace *pace)
-{
-	pace->level = pace->level > 1 ? pace->level / 2 : 1;
-	pace->slow_start = false;
-	pace->good_since_growth = 0;
-}
-
-/* What an open endpoint's answer asks for: PACE_NO_REASON to go on, else the reason of a pause. */
-static enum pace_reason trouble_when_open(struct pace *pace, const struct pace_event *event)
-{
-	switch (event->health) {
-	case TRACK_HEALTH_GOOD:
-		forget_answers(pace);
-		grow(pace);
-		return PACE_NO_REASON;
-	case TRACK_HEALTH_TOKEN: return event->token_was_fresh && count_unauthorized(pace, event->card) ? PACE_CREDENTIALS : PACE_NO_REASON;
-	case TRACK_HEALTH_FORBIDDEN: return count_forbidden(pace, event->card) ? PACE_CREDENTIALS : PACE_NO_REASON;
-	case TRACK_HEALTH_BUSY: slow_down(pace); return ++pace->busy == PACE_REPEATED ? PACE_OUTAGE : PACE_NO_REASON;
-	case TRACK_HEALTH_BROKEN: return ++pace->broken == PACE_REPEATED ? PACE_OUTAGE : PACE_NO_REASON;
-	case TRACK_HEALTH_UNREACHABLE: return PACE_OUTAGE;
-	case TRACK_HEALTH_CERTIFICATE: return PACE_CERTIFICATE;
-	case TRACK_HEALTH_REDIRECT: return PACE_REDIRECT;
-	case TRACK_HEALTH_PROXY: return PACE_PROXY;
-	}
-	return PACE_NO_REASON;
-}
-
-/* What one probe alone says against opening. A 401 on a token that had been good merely asks for a new one: *ret_decided is false. */
-static enum pace_reason trouble_of_probe(const struct pace_event *event, bool *ret_decided)
-{
-	*ret_decided = true;
-	switch (event->health) {
+	switch (health) {
 	case TRACK_HEALTH_GOOD: return PACE_NO_REASON;
-	case TRACK_HEALTH_TOKEN: *ret_decided = event->token_was_fresh; return PACE_CREDENTIALS;
+	case TRACK_HEALTH_TOKEN:
 	case TRACK_HEALTH_FORBIDDEN: return PACE_CREDENTIALS;
 	case TRACK_HEALTH_BUSY:
 	case TRACK_HEALTH_BROKEN:
+	case TRACK_HEALTH_SLOW:
 	case TRACK_HEALTH_UNREACHABLE: return PACE_OUTAGE;
 	case TRACK_HEALTH_CERTIFICATE: return PACE_CERTIFICATE;
 	case TRACK_HEALTH_REDIRECT: return PACE_REDIRECT;
@@ -155,31 +94,66 @@ static enum pace_reason trouble_of_probe(const struct pace_event *event, bool *r
 	return PACE_OUTAGE;
 }
 
+/* Whether an open endpoint is to be paused for this answer. */
+static bool is_trouble(struct pace *pace, const struct pace_event *event)
+{
+	struct pace_suspicion *suspicion;
+
+	if ((size_t)event->health >= TRACK_N_HEALTHS)
+		return false;
+	suspicion = &pace->suspicions[event->health];
+	switch (event->health) {
+	case TRACK_HEALTH_GOOD:
+		forget_answers(pace);
+		speed_good(&pace->speed);
+		return false;
+	case TRACK_HEALTH_TOKEN: return event->token_was_fresh && is_believed(suspicion, event->card, 2);
+	case TRACK_HEALTH_FORBIDDEN: return is_believed(suspicion, event->card, 3);
+	case TRACK_HEALTH_BUSY: speed_busy(&pace->speed, event->sent_ms, event->now_ms); return ++pace->busy >= PACE_REPEATED;
+	case TRACK_HEALTH_SLOW: speed_busy(&pace->speed, event->sent_ms, event->now_ms); return ++pace->broken >= PACE_REPEATED;
+	case TRACK_HEALTH_BROKEN: return ++pace->broken >= PACE_REPEATED;
+	case TRACK_HEALTH_UNREACHABLE:
+	case TRACK_HEALTH_CERTIFICATE:
+	case TRACK_HEALTH_REDIRECT:
+	case TRACK_HEALTH_PROXY: return is_believed(suspicion, event->card, 2);
+	}
+	return false;
+}
+
+/* A request that was under way when the pause began tells of the same trouble, not of a new one. True where it lengthens the pause. */
+static bool take_late_answer(struct pace *pace, const struct pace_event *event)
+{
+	if (waits_for_command(pace))
+		return false;
+	if (event->health == TRACK_HEALTH_GOOD && pace->reason == PACE_OUTAGE)
+		pace->overwhelmed = true;
+	if (event->retry_after_ms <= 0 || event->now_ms + event->retry_after_ms <= pace->until_ms)
+		return false;
+	pace->until_ms = event->now_ms + event->retry_after_ms;
+	return true;
+}
+
 bool pace_answered(struct pace *pace, const struct pace_event *event)
 {
-	enum pace_reason reason = PACE_NO_REASON;
-	bool decided = true;
+	bool trouble = false;
 
 	switch (pace->state) {
-	case PACE_OPEN: reason = trouble_when_open(pace, event); break;
+	case PACE_OPEN: trouble = is_trouble(pace, event); break;
 	case PACE_PROBING:
-		reason = trouble_of_probe(event, &decided);
-		if (!decided)
+		/* A 401 on a token that had been good merely asks for a new one. */
+		if (event->health == TRACK_HEALTH_TOKEN && !event->token_was_fresh)
 			return false;
-		if (reason == PACE_NO_REASON) {
+		if (event->health == TRACK_HEALTH_GOOD) {
 			open_slowly(pace);
 			return true;
 		}
+		trouble = true;
 		break;
-	case PACE_PAUSED:
-		/* A request that was under way when the pause began: the same trouble, not a new one. */
-		if (!waits_for_command(pace) && event->now_ms + event->retry_after_ms > pace->until_ms && event->retry_after_ms > 0)
-			pace->until_ms = event->now_ms + event->retry_after_ms;
-		return false;
+	case PACE_PAUSED: return take_late_answer(pace, event);
 	}
-	if (reason == PACE_NO_REASON)
+	if (!trouble)
 		return false;
-	pause_for(pace, reason, event->retry_after_ms, event->now_ms, event->random);
+	pause_for(pace, reason_of(event->health), event->retry_after_ms, event->now_ms, event->random);
 	return true;
 }
 
@@ -191,29 +165,10 @@ bool pace_trouble(struct pace *pace, enum pace_reason reason, int64_t now_ms, do
 	return true;
 }
 
-static double tokens_at(const struct pace *pace, int64_t now_ms)
-{
-	double tokens = pace->tokens;
-
-	if (now_ms > pace->filled_ms)
-		tokens += (double)(now_ms - pace->filled_ms) * pace->rate / 1000;
-	return tokens < burst(pace) ? tokens : burst(pace);
-}
-
-/* How many of the wanted requests the bucket has; what rounding took from the last one does not count. */
-static int within_rate(const struct pace *pace, int wanted, int64_t now_ms)
-{
-	double whole = floor(tokens_at(pace, now_ms) + 1e-6);
-
-	if (pace->rate <= 0 || whole >= wanted)
-		return wanted;
-	return whole > 0 ? (int)whole : 0;
-}
-
 static int allowed(const struct pace *pace)
 {
 	switch (pace->state) {
-	case PACE_OPEN: return pace->level;
+	case PACE_OPEN: return pace->speed.level;
 	case PACE_PROBING: return 1;
 	case PACE_PAUSED: return 0;
 	}
@@ -222,20 +177,16 @@ static int allowed(const struct pace *pace)
 
 int pace_free_slots(struct pace *pace, int in_flight, int64_t now_ms, bool *ret_changed)
 {
-	int slots;
-
 	/* What is still under way must end first: otherwise its answer would be taken for the probe's. */
 	*ret_changed = pace->state == PACE_PAUSED && !waits_for_command(pace) && now_ms >= pace->until_ms && in_flight == 0;
 	if (*ret_changed)
 		pace->state = PACE_PROBING;
-	slots = allowed(pace) - in_flight;
-	return slots > 0 ? within_rate(pace, slots, now_ms) : 0;
+	return speed_slots(&pace->speed, allowed(pace), in_flight, now_ms);
 }
 
 void pace_took(struct pace *pace, int n, int64_t now_ms)
 {
-	pace->tokens = tokens_at(pace, now_ms) - n;
-	pace->filled_ms = now_ms;
+	speed_took(&pace->speed, n, now_ms);
 }
 
 int64_t pace_next_ms(const struct pace *pace, int in_flight, int64_t now_ms)
@@ -245,11 +196,7 @@ int64_t pace_next_ms(const struct pace *pace, int in_flight, int64_t now_ms)
 			return INT64_MAX;
 		return pace->until_ms > now_ms ? pace->until_ms : now_ms;
 	}
-	if (in_flight >= allowed(pace))
-		return INT64_MAX;
-	if (within_rate(pace, 1, now_ms) > 0)
-		return now_ms;
-	return now_ms + (int64_t)ceil((1 - tokens_at(pace, now_ms)) / pace->rate * 1000);
+	return speed_next_ms(&pace->speed, allowed(pace), in_flight, now_ms);
 }
 
 void pace_pause(struct pace *pace, enum pace_reason reason)

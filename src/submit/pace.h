@@ -1,10 +1,12 @@
 /*
  * pace: how fast one endpoint may be sent to. A small state machine without I/O: it is told what came back and what time it is, and says
- * how many requests may be in flight. open: up to level requests; paused: none until a time; probing: one row, whose answer decides. Only
- * the reasons operator and restored wait for a command. Random numbers are handed in.
+ * how many requests may be in flight. open: as fast as speed.h says; paused: none until a time; probing: one row, whose answer decides.
+ * Only the reasons operator and restored wait for a command. Random numbers are handed in. One row alone never pauses an endpoint while
+ * others are answered.
  */
 #pragma once
 
+#include "submit/speed.h"
 #include "track/verdict.h"
 
 #include <stdbool.h>
@@ -22,7 +24,14 @@ enum pace_reason {
 	PACE_RESTORED,
 };
 
-enum { PACE_REPEATED = 5, PACE_FORBIDDEN_CARDS = 3 }; /* running */
+/* PACE_REPEATED: running. PACE_MOST_WITNESSES: different cards that have to say the same of the endpoint before it is believed. */
+enum { PACE_REPEATED = 5, PACE_MOST_WITNESSES = 3 };
+
+/* Who said running that something is wrong that could be the row's own fault. A good answer takes it back. */
+struct pace_suspicion {
+	uint64_t cards[PACE_MOST_WITNESSES];
+	int n_cards, told;
+};
 
 struct pace {
 	/* durable */
@@ -32,28 +41,20 @@ struct pace {
 	int step;         /* how many pauses running: the exponent of the back-off */
 	/* in memory */
 	int64_t first_ms, most_ms;
-	int most;         /* concurrency of the configuration */
-	int level;        /* most requests in flight at the moment, 1 to most */
-	bool slow_start;  /* level doubles, until it is at most or the endpoint says it is busy; then it grows by one */
+	struct speed speed;
 	int busy, broken; /* answers of that kind running, which only a good one ends */
-	int good_since_growth;
-	/* rows whose 403 (or 401 on a fresh token) count, running: different cards */
-	uint64_t forbidden_cards[PACE_FORBIDDEN_CARDS];
-	int forbidden;
-	uint64_t unauthorized_card;
-	int unauthorized;
-	double rate, tokens; /* token bucket of the configured rate; 0: no limit */
-	int64_t filled_ms;
+	bool overwhelmed; /* during this pause good answers came, too: it was too much, not an outage */
+	struct pace_suspicion suspicions[TRACK_N_HEALTHS];
 };
 
 /* What pace is told of an answer. */
 struct pace_event {
 	enum track_health health;
-	uint64_t card;          /* any number that tells cards apart */
-	bool token_was_fresh;   /* with TRACK_HEALTH_TOKEN */
-	int64_t retry_after_ms; /* or -1 */
-	int64_t now_ms;         /* steady */
-	double random;          /* 0 <= random < 1, for the jitter */
+	uint64_t card;           /* any number that tells cards apart */
+	bool token_was_fresh;    /* with TRACK_HEALTH_TOKEN */
+	int64_t retry_after_ms;  /* or -1 */
+	int64_t sent_ms, now_ms; /* steady */
+	double random;           /* 0 <= random < 1, for the jitter */
 };
 
 struct pace pace_new(int concurrency, double rate, int64_t first_ms, int64_t most_ms);
@@ -64,7 +65,7 @@ void pace_after_crash(struct pace *pace);
 /* pace_backoff_ms: exponential with full jitter: a random part of first * 2^step, at most most; and never under 1 ms. */
 int64_t pace_backoff_ms(int64_t first_ms, int64_t most_ms, int step, double random);
 
-/* pace_answered takes in one answer; returns true where state or reason changed (to be recorded and logged). */
+/* pace_answered takes in one answer; returns true where state, reason or the end of the pause changed (to be recorded). */
 bool pace_answered(struct pace *pace, const struct pace_event *event);
 
 /* pace_trouble pauses for a reason that did not come with a row's answer (the token endpoint's). Returns true where something changed. */

@@ -122,7 +122,7 @@ static void store(struct submit *s, struct endpoint *e)
 				    ? e->pace.until_ms
 				    : 0,
 		.step = e->pace.step,
-		.concurrency = e->pace.level,
+		.concurrency = e->pace.speed.level,
 		.token_expires_at = token_expires_at(e->token),
 	};
 
@@ -181,6 +181,7 @@ static void send_row(struct endpoint *e, struct flight *f, int64_t now_ms)
 		.body_length = f->body.length,
 	};
 	f->token_generation = token_generation(e->token);
+	f->sent_ms = now_ms;
 	f->state = FLIGHT_SENT;
 	e->submit->n_sent++;
 	http_post(e->client, &request, endpoint_answered, f);
@@ -276,7 +277,7 @@ struct submit_figures submit_figures(const struct submit *s, size_t endpoint)
 	return (struct submit_figures){
 		.state = pace_state_name(e->pace.state),
 		.reason = pace_reason_name(e->pace.reason),
-		.concurrency = e->pace.level,
+		.concurrency = e->pace.speed.level,
 		.in_flight = busy_flights(e),
 		.counts = &e->counts,
 	};

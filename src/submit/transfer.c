@@ -158,8 +158,10 @@ struct http_answer transfer_answer(const struct transfer *t, CURLcode result)
 		curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
 	if (connect_status == 407 && !t->body_taken)
 		answer.status = 407;
+	else if (certificate)
+		answer.fault = HTTP_FAULT_CERTIFICATE;
 	else
-		answer.fault = certificate ? HTTP_FAULT_CERTIFICATE : HTTP_FAULT_CONNECTION;
+		answer.fault = result == CURLE_OPERATION_TIMEDOUT ? HTTP_FAULT_TIME_OUT : HTTP_FAULT_CONNECTION;
 	if (result == CURLE_OK)
 		answer.what = "the answer has no status line that can be read";
 	return answer;

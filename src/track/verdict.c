@@ -99,7 +99,7 @@ static void judge_unknown(struct track_verdict *verdict, const struct track_answ
 	cJSON *root = read_body(answer);
 	const char *id = string_of(root, "operationId");
 
-	set_unknown(verdict, policy, TRACK_HEALTH_BROKEN);
+	set_unknown(verdict, policy, answer->http_status == 408 || answer->http_status == 504 ? TRACK_HEALTH_SLOW : TRACK_HEALTH_BROKEN);
 	snprintf(verdict->detail, sizeof(verdict->detail), "status %d %s the whole request was sent: it may have been done",
 		 answer->http_status, answer->body_handed_over ? "after" : "before");
 	/* Whoever resolves the row by hand will want to know it. */
@@ -145,7 +145,7 @@ static void judge_status(struct track_verdict *verdict, const struct track_answe
 		return;
 	}
 	if (status >= 300 && status <= 399) {
-		set_back(verdict, false, TRACK_HEALTH_REDIRECT);
+		set_back(verdict, true, TRACK_HEALTH_REDIRECT);
 		return;
 	}
 	if (status < 300 || status == 408 || (status > 500 && status != 503)) {
@@ -161,9 +161,20 @@ static void judge_status(struct track_verdict *verdict, const struct track_answe
 	else if (status == 404 && policy->retry_not_found)
 		set_back(verdict, true, TRACK_HEALTH_GOOD);
 	else if (status == 407)
-		set_back(verdict, false, TRACK_HEALTH_PROXY);
+		set_back(verdict, true, TRACK_HEALTH_PROXY);
 	else if (status == 429 || status == 503)
 		set_back(verdict, true, TRACK_HEALTH_BUSY);
+}
+
+static enum track_health health_of_silence(enum track_fault fault)
+{
+	switch (fault) {
+	case TRACK_FAULT_CERTIFICATE: return TRACK_HEALTH_CERTIFICATE;
+	case TRACK_FAULT_TIME_OUT: return TRACK_HEALTH_SLOW;
+	case TRACK_FAULT_CONNECTION:
+	case TRACK_FAULT_NONE: return TRACK_HEALTH_BROKEN;
+	}
+	return TRACK_HEALTH_BROKEN;
 }
 
 static void judge_silence(struct track_verdict *verdict, const struct track_answer *answer, const struct track_policy *policy)
@@ -171,7 +182,7 @@ static void judge_silence(struct track_verdict *verdict, const struct track_answ
 	bool certificate = answer->fault == TRACK_FAULT_CERTIFICATE;
 
 	if (answer->body_handed_over) {
-		set_unknown(verdict, policy, certificate ? TRACK_HEALTH_CERTIFICATE : TRACK_HEALTH_BROKEN);
+		set_unknown(verdict, policy, health_of_silence(answer->fault));
 		detail_add(verdict, "no answer after the whole request was sent");
 	} else {
 		set_back(verdict, true, certificate ? TRACK_HEALTH_CERTIFICATE : TRACK_HEALTH_UNREACHABLE);

@@ -13,7 +13,8 @@
 /* How far the exchange got, in our own terms; libcurl's error codes prove little. */
 enum track_fault {
 	TRACK_FAULT_NONE,        /* there is a complete status line */
-	TRACK_FAULT_CONNECTION,  /* no complete status line: refused, reset, timed out, name not found, TLS failure, … */
+	TRACK_FAULT_CONNECTION,  /* no complete status line: refused, reset, name not found, TLS failure, … */
+	TRACK_FAULT_TIME_OUT,    /* no complete status line in time */
 	TRACK_FAULT_CERTIFICATE, /* no complete status line: a certificate, theirs or ours, was not accepted */
 };
 
@@ -48,12 +49,15 @@ enum track_health {
 	TRACK_HEALTH_TOKEN,       /* 401: one new token for all */
 	TRACK_HEALTH_FORBIDDEN,   /* 403 that is not about the card product */
 	TRACK_HEALTH_BUSY,        /* 429, 503 */
-	TRACK_HEALTH_BROKEN,      /* 408, 502, 504, unknown outcome: repeated, it is an outage */
+	TRACK_HEALTH_BROKEN,      /* 502, unknown outcome: repeated, it is an outage */
+	TRACK_HEALTH_SLOW,        /* the same, and it took too long: 408, 504, no answer in time */
 	TRACK_HEALTH_UNREACHABLE, /* not sent whole: back-off */
 	TRACK_HEALTH_CERTIFICATE,
 	TRACK_HEALTH_REDIRECT,
 	TRACK_HEALTH_PROXY,
 };
+
+enum { TRACK_N_HEALTHS = TRACK_HEALTH_PROXY + 1 };
 
 enum { TRACK_MOST_OPERATION_ID = 64, TRACK_MOST_ERROR_CODE = 64, TRACK_MOST_DETAIL = 200 };
 

@@ -54,7 +54,7 @@ static void an_answer_that_does_not_come_ends_with_the_time_out(void **state)
 	pair.endpoint.timeout_ms = 150;
 	connect_client(&pair);
 	result = exchange(&pair, "/hang");
-	assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
+	assert_int_equal(result.fault, HTTP_FAULT_TIME_OUT);
 	assert_true(result.body_handed_over);
 	assert_in_range(result.took_ms, 140, 2000);
 	close_pair(&pair);

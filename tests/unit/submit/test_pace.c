@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <string.h>
 
 enum { FIRST = 1000, MOST = 15 * 60 * 1000, HOUR = 3600 * 1000 };
 
@@ -16,6 +17,7 @@ struct bench {
 	struct pace pace;
 	int64_t now;
 	int in_flight;
+	int64_t sent;
 	unsigned short seed[3];
 };
 
@@ -31,12 +33,15 @@ static int take(struct bench *bench)
 
 	pace_took(&bench->pace, slots, bench->now);
 	bench->in_flight += slots;
+	bench->sent = bench->now;
 	return slots;
 }
 
 static bool tell(struct bench *bench, struct pace_event event)
 {
 	event.now_ms = bench->now;
+	if (!event.sent_ms)
+		event.sent_ms = bench->now + 1; /* of a round of its own */
 	event.random = erand48(bench->seed);
 	if (bench->in_flight > 0)
 		bench->in_flight--;
@@ -74,6 +79,7 @@ static struct bench bench_paused(void)
 {
 	struct bench bench = bench_new(8);
 
+	assert_false(answer(&bench, TRACK_HEALTH_UNREACHABLE));
 	assert_true(answer(&bench, TRACK_HEALTH_UNREACHABLE));
 	return bench;
 }
@@ -120,11 +126,11 @@ static void four_503_running_slow_down_and_the_fifth_pauses(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
 		assert_false(answer(&bench, TRACK_HEALTH_BUSY));
-		assert_int_equal(bench.pace.level, levels[i]);
+		assert_int_equal(bench.pace.speed.level, levels[i]);
 	}
 	assert_true(answer(&bench, TRACK_HEALTH_BUSY));
 	assert_state(&bench, PACE_PAUSED, PACE_OUTAGE);
-	assert_int_equal(bench.pace.level, 1);
+	assert_int_equal(bench.pace.speed.level, 1);
 }
 
 static void a_good_answer_between_them_starts_the_count_anew(void **state)
@@ -153,23 +159,6 @@ static void other_trouble_between_them_does_not_start_the_count_anew(void **stat
 	assert_true(answer(&bench, TRACK_HEALTH_BUSY));
 }
 
-static void after_slowing_down_the_level_grows_by_one(void **state)
-{
-	struct bench bench = bench_new(16);
-
-	(void)state;
-	answer(&bench, TRACK_HEALTH_BUSY);
-	for (int level = 8; level < 16; level++) {
-		assert_int_equal(bench.pace.level, level);
-		for (int k = 0; k < level; k++)
-			answer(&bench, TRACK_HEALTH_GOOD);
-	}
-	for (int k = 0; k < 100; k++)
-		answer(&bench, TRACK_HEALTH_GOOD);
-	assert_int_equal(bench.pace.level, 16);
-	assert_in_range(bench.pace.good_since_growth, 0, 16);
-}
-
 static void five_unknown_outcomes_running_pause(void **state)
 {
 	struct bench bench = bench_new(16);
@@ -177,30 +166,62 @@ static void five_unknown_outcomes_running_pause(void **state)
 	(void)state;
 	for (int k = 0; k < 4; k++)
 		assert_false(answer(&bench, TRACK_HEALTH_BROKEN));
-	assert_int_equal(bench.pace.level, 16);
+	assert_int_equal(bench.pace.speed.level, 16);
 	assert_true(answer(&bench, TRACK_HEALTH_BROKEN));
 	assert_state(&bench, PACE_PAUSED, PACE_OUTAGE);
 }
 
-static void some_troubles_pause_at_once(void **state)
+static void what_takes_too_long_slows_down_as_well(void **state)
 {
-	static const struct {
-		enum track_health health;
-		enum pace_reason reason;
-	} cases[] = {
-		{ TRACK_HEALTH_UNREACHABLE, PACE_OUTAGE },
-		{ TRACK_HEALTH_CERTIFICATE, PACE_CERTIFICATE },
-		{ TRACK_HEALTH_REDIRECT, PACE_REDIRECT },
-		{ TRACK_HEALTH_PROXY, PACE_PROXY },
-	};
+	struct bench bench = bench_new(16);
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	assert_false(answer(&bench, TRACK_HEALTH_SLOW));
+	assert_int_equal(bench.pace.speed.level, 8);
+	for (int k = 0; k < 3; k++)
+		assert_false(answer(&bench, k % 2 ? TRACK_HEALTH_SLOW : TRACK_HEALTH_BROKEN));
+	assert_true(answer(&bench, TRACK_HEALTH_SLOW));
+	assert_state(&bench, PACE_PAUSED, PACE_OUTAGE);
+}
+
+static const struct {
+	enum track_health health;
+	enum pace_reason reason;
+} witnessed[] = {
+	{ TRACK_HEALTH_UNREACHABLE, PACE_OUTAGE },
+	{ TRACK_HEALTH_CERTIFICATE, PACE_CERTIFICATE },
+	{ TRACK_HEALTH_REDIRECT, PACE_REDIRECT },
+	{ TRACK_HEALTH_PROXY, PACE_PROXY },
+};
+
+static void some_troubles_pause_when_a_second_card_says_so(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(witnessed) / sizeof(witnessed[0]); i++) {
 		struct bench bench = bench_new(16);
 
-		assert_true(answer(&bench, cases[i].health));
-		assert_state(&bench, PACE_PAUSED, cases[i].reason);
+		assert_false(answer(&bench, witnessed[i].health));
+		assert_state(&bench, PACE_OPEN, PACE_NO_REASON);
+		assert_true(answer(&bench, witnessed[i].health));
+		assert_state(&bench, PACE_PAUSED, witnessed[i].reason);
 		assert_int_equal(take(&bench), 0);
+	}
+}
+
+static void one_card_alone_pauses_only_where_nothing_good_comes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(witnessed) / sizeof(witnessed[0]); i++) {
+		struct bench bench = bench_new(16);
+
+		for (int k = 0; k < 100; k++) {
+			assert_false(answer_of_card(&bench, witnessed[i].health, 7, false));
+			assert_false(answer(&bench, TRACK_HEALTH_GOOD));
+		}
+		for (int k = 1; k < PACE_REPEATED; k++)
+			assert_false(answer_of_card(&bench, witnessed[i].health, 7, false));
+		assert_true(answer_of_card(&bench, witnessed[i].health, 7, false));
+		assert_state(&bench, PACE_PAUSED, witnessed[i].reason);
 	}
 }
 
@@ -279,6 +300,7 @@ static void many_failures_in_flight_are_one_step(void **state)
 
 	(void)state;
 	assert_int_equal(take(&bench), 64);
+	assert_false(answer(&bench, TRACK_HEALTH_UNREACHABLE));
 	assert_true(answer(&bench, TRACK_HEALTH_UNREACHABLE));
 	until = bench.pace.until_ms;
 	while (bench.in_flight > 0)
@@ -295,16 +317,18 @@ static void a_late_good_answer_does_not_end_a_pause(void **state)
 	(void)state;
 	take(&bench);
 	answer(&bench, TRACK_HEALTH_UNREACHABLE);
+	answer(&bench, TRACK_HEALTH_UNREACHABLE);
 	assert_false(answer(&bench, TRACK_HEALTH_GOOD));
 	assert_state(&bench, PACE_PAUSED, PACE_OUTAGE);
 }
 
 static void the_probe_waits_for_what_is_still_in_flight(void **state)
 {
-	struct bench bench = bench_new(2);
+	struct bench bench = bench_new(3);
 
 	(void)state;
 	take(&bench);
+	answer(&bench, TRACK_HEALTH_UNREACHABLE);
 	answer(&bench, TRACK_HEALTH_UNREACHABLE);
 	bench.now = bench.pace.until_ms;
 	assert_int_equal(take(&bench), 0);
@@ -359,6 +383,7 @@ static void what_was_counted_before_a_pause_is_forgotten_after_it(void **state)
 	for (int k = 0; k < 4; k++)
 		answer(&bench, TRACK_HEALTH_BROKEN);
 	answer(&bench, TRACK_HEALTH_UNREACHABLE);
+	answer(&bench, TRACK_HEALTH_UNREACHABLE);
 	probe(&bench);
 	answer(&bench, TRACK_HEALTH_GOOD);
 	for (int k = 0; k < 4; k++)
@@ -371,13 +396,10 @@ static void a_bad_probe_pauses_again_one_step_deeper(void **state)
 		enum track_health health;
 		enum pace_reason reason;
 	} cases[] = {
-		{ TRACK_HEALTH_FORBIDDEN, PACE_CREDENTIALS },
-		{ TRACK_HEALTH_BUSY, PACE_OUTAGE },
-		{ TRACK_HEALTH_BROKEN, PACE_OUTAGE },
-		{ TRACK_HEALTH_UNREACHABLE, PACE_OUTAGE },
-		{ TRACK_HEALTH_CERTIFICATE, PACE_CERTIFICATE },
-		{ TRACK_HEALTH_REDIRECT, PACE_REDIRECT },
-		{ TRACK_HEALTH_PROXY, PACE_PROXY },
+		{ TRACK_HEALTH_FORBIDDEN, PACE_CREDENTIALS }, { TRACK_HEALTH_BUSY, PACE_OUTAGE },
+		{ TRACK_HEALTH_BROKEN, PACE_OUTAGE },         { TRACK_HEALTH_SLOW, PACE_OUTAGE },
+		{ TRACK_HEALTH_UNREACHABLE, PACE_OUTAGE },    { TRACK_HEALTH_CERTIFICATE, PACE_CERTIFICATE },
+		{ TRACK_HEALTH_REDIRECT, PACE_REDIRECT },     { TRACK_HEALTH_PROXY, PACE_PROXY },
 	};
 
 	(void)state;
@@ -423,7 +445,7 @@ static void retry_after_lengthens_a_pause_and_never_shortens_it(void **state)
 	(void)state;
 	tell(&bench, (struct pace_event){ .health = TRACK_HEALTH_BUSY, .retry_after_ms = 0 });
 	assert_int_equal(bench.pace.until_ms, until);
-	assert_false(tell(&bench, (struct pace_event){ .health = TRACK_HEALTH_BUSY, .retry_after_ms = 600000 }));
+	assert_true(tell(&bench, (struct pace_event){ .health = TRACK_HEALTH_BUSY, .retry_after_ms = 600000 }));
 	assert_int_equal(bench.pace.until_ms, start + 600000);
 	tell(&bench, (struct pace_event){ .health = TRACK_HEALTH_BUSY, .retry_after_ms = 599999 });
 	assert_int_equal(bench.pace.until_ms, start + 600000);
@@ -534,45 +556,182 @@ static void a_pause_read_back_after_a_restart_goes_on(void **state)
 	assert_int_equal(bench.pace.step, 3);
 }
 
-/* Sends as often as pace allows, answers after 20 ms, for so long; returns the number of requests. */
-static int run(struct bench *bench, int64_t how_long, enum track_health health)
-{
-	int requests = 0;
+/* A server to send to, and what it has seen. */
+struct server {
+	enum track_health trouble; /* of every answer, or TRACK_HEALTH_GOOD */
+	int most_at_once;          /* more are turned away; 0: no limit */
+	double a_second;           /* likewise, with a burst of a tenth of it */
+	int64_t takes_ms;          /* a good answer */
+	double tokens;
+	int64_t filled;
+	int at_once, good, turned_away, pauses;
+	int64_t first_good, full_level; /* when */
+};
 
-	for (int64_t end = bench->now + how_long; bench->now < end; bench->now += 20) {
-		while (bench->in_flight > 0)
-			answer(bench, health);
-		requests += take(bench);
+struct request {
+	int64_t sent, ends;
+	uint64_t card;
+	enum track_health health;
+};
+
+static enum track_health serve(struct server *server, int64_t now)
+{
+	double burst = server->a_second / 10 > 1 ? server->a_second / 10 : 1;
+
+	server->tokens += (double)(now - server->filled) * server->a_second / 1000;
+	server->tokens = server->tokens < burst ? server->tokens : burst;
+	server->filled = now;
+	if (server->trouble != TRACK_HEALTH_GOOD)
+		return server->trouble;
+	if ((server->most_at_once && server->at_once >= server->most_at_once) || (server->a_second > 0 && server->tokens < 1))
+		return TRACK_HEALTH_BUSY;
+	server->tokens--;
+	server->at_once++;
+	return TRACK_HEALTH_GOOD;
+}
+
+static void end(struct bench *bench, struct server *server, const struct request *request)
+{
+	enum pace_state before = bench->pace.state;
+	bool good = request->health == TRACK_HEALTH_GOOD;
+
+	server->at_once -= good;
+	server->good += good;
+	server->turned_away += !good;
+	if (good && !server->first_good)
+		server->first_good = bench->now;
+	tell(bench,
+	     (struct pace_event){ .health = request->health, .card = request->card, .sent_ms = request->sent, .retry_after_ms = -1 });
+	server->pauses += before == PACE_OPEN && bench->pace.state == PACE_PAUSED;
+	if (good && bench->pace.speed.level == bench->pace.speed.most && !server->full_level)
+		server->full_level = bench->now;
+}
+
+/* Sends rows without end to the server for so long. */
+static void simulate(struct bench *bench, struct server *server, int64_t how_long)
+{
+	static uint64_t card;
+	static struct request under_way[1024];
+	int64_t stop = bench->now + how_long;
+	int n = 0;
+
+	while (bench->now < stop) {
+		int64_t next;
+
+		for (int slots = take(bench); slots > 0; slots--) {
+			enum track_health health = serve(server, bench->now);
+			int64_t takes = health == TRACK_HEALTH_GOOD ? server->takes_ms : 2;
+
+			under_way[n++] = (struct request){ bench->now, bench->now + takes, ++card, health };
+		}
+		next = pace_next_ms(&bench->pace, bench->in_flight, bench->now);
+		for (int i = 0; i < n; i++)
+			next = under_way[i].ends < next ? under_way[i].ends : next;
+		bench->now = next < stop ? next : stop;
+		for (int i = 0; i < n;) {
+			if (under_way[i].ends > bench->now) {
+				i++;
+				continue;
+			}
+			end(bench, server, &under_way[i]);
+			under_way[i] = under_way[--n];
+		}
 	}
-	return requests;
+	bench->in_flight = server->at_once = 0;
 }
 
 static void an_hour_of_trouble_costs_few_requests(void **state)
 {
-	static const enum track_health kinds[] = { TRACK_HEALTH_BUSY, TRACK_HEALTH_UNREACHABLE, TRACK_HEALTH_BROKEN };
+	static const enum track_health kinds[] = { TRACK_HEALTH_BUSY, TRACK_HEALTH_SLOW, TRACK_HEALTH_BROKEN, TRACK_HEALTH_UNREACHABLE };
+	int most = 0, sum = 0, over = 0;
 
 	(void)state;
-	for (unsigned short seed = 0; seed < 9; seed++) {
-		struct bench bench = bench_new(64);
-		int requests;
+	for (unsigned short seed = 0; seed < 2000; seed++) {
+		struct server server = { .trouble = kinds[seed % 4], .takes_ms = 20 };
+		struct bench bench = bench_new(8);
 
 		bench.seed[0] = seed;
-		requests = run(&bench, HOUR, kinds[seed % 3]);
-		/* The first 64 went together; after them about ten steps up to 15 min, then one in 7.5 min. */
-		assert_in_range(requests, 64 + 4, 64 + 40);
-		assert_true(bench.pace.step > 4);
+		simulate(&bench, &server, HOUR);
+		assert_true(server.turned_away >= 8);
+		sum += server.turned_away;
+		most = server.turned_away > most ? server.turned_away : most;
+		over += server.turned_away > 30;
+	}
+	print_message("an hour of trouble: %.1f requests on average, %d at most, %d of 2000 over 30\n", sum / 2000.0, most, over);
+	assert_true(sum / 2000 <= 30);
+	assert_true(most <= 50);
+}
+
+static void after_an_hour_of_trouble_full_speed_is_back_within_ten_seconds_of_the_first_good_answer(void **state)
+{
+	static const int concurrencies[] = { 1, 8, 64, 256, 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(concurrencies) / sizeof(concurrencies[0]); i++) {
+		struct bench bench = bench_new(concurrencies[i]);
+		struct server server = { .trouble = TRACK_HEALTH_BUSY, .takes_ms = 80 };
+
+		simulate(&bench, &server, HOUR);
+		server.trouble = TRACK_HEALTH_GOOD;
+		simulate(&bench, &server, MOST + 10000);
+		assert_state(&bench, PACE_OPEN, PACE_NO_REASON);
+		assert_true(server.first_good > 0);
+		assert_true(server.full_level - server.first_good <= 10000);
 	}
 }
 
-static void after_an_hour_of_trouble_it_comes_back_within_the_longest_pause(void **state)
+static void a_limit_on_requests_in_flight_is_found_and_kept(void **state)
 {
-	struct bench bench = bench_new(64);
+	static const int limits[] = { 1, 2, 3, 7, 20, 100, 200 };
 
 	(void)state;
-	run(&bench, HOUR, TRACK_HEALTH_BUSY);
-	run(&bench, MOST + 10000, TRACK_HEALTH_GOOD);
-	assert_state(&bench, PACE_OPEN, PACE_NO_REASON);
-	assert_int_equal(bench.pace.level, 64);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct bench bench = bench_new(256);
+		struct server server = { .most_at_once = limits[i], .takes_ms = 80 };
+		int best = (int)(60000 / server.takes_ms * limits[i]);
+
+		simulate(&bench, &server, 60000);
+		server.good = server.turned_away = server.pauses = 0;
+		simulate(&bench, &server, 60000);
+		print_message("%d at once: %d of %d, %d turned away, %d pauses\n", limits[i], server.good, best, server.turned_away,
+			      server.pauses);
+		assert_true(server.good >= best * 8 / 10);
+		assert_true(server.turned_away <= server.good / 20 + 5);
+		assert_int_equal(server.pauses, 0);
+	}
+}
+
+static void a_limit_on_requests_a_second_is_found_and_kept(void **state)
+{
+	static const double limits[] = { 2, 5, 20, 100, 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct bench bench = bench_new(64);
+		struct server server = { .a_second = limits[i], .takes_ms = 5 };
+
+		simulate(&bench, &server, 60000);
+		server.good = server.turned_away = server.pauses = 0;
+		simulate(&bench, &server, 60000);
+		print_message("%.0f a second: %d of %.0f, %d turned away, %d pauses\n", limits[i], server.good, 60 * limits[i],
+			      server.turned_away, server.pauses);
+		assert_true(server.good >= 60 * limits[i] * 0.7);
+		assert_true(server.turned_away <= server.good / 10 + 5);
+		assert_int_equal(server.pauses, 0);
+	}
+}
+
+static void a_limit_that_is_lifted_is_noticed(void **state)
+{
+	struct bench bench = bench_new(64);
+	struct server server = { .most_at_once = 10, .takes_ms = 80 };
+
+	(void)state;
+	simulate(&bench, &server, 600000);
+	assert_in_range(bench.pace.speed.level, 5, 11);
+	server.most_at_once = 0;
+	simulate(&bench, &server, 60000);
+	assert_int_equal(bench.pace.speed.level, 64);
 }
 
 static void backoff_doubles_and_stays_between_one_and_the_most(void **state)
@@ -679,7 +838,7 @@ static void more_in_flight_than_the_level_leaves_no_slot(void **state)
 	(void)state;
 	take(&bench);
 	answer(&bench, TRACK_HEALTH_BUSY);
-	assert_int_equal(bench.pace.level, 4);
+	assert_int_equal(bench.pace.speed.level, 4);
 	assert_int_equal(take(&bench), 0);
 }
 
@@ -726,9 +885,10 @@ int main(void)
 		cmocka_unit_test(four_503_running_slow_down_and_the_fifth_pauses),
 		cmocka_unit_test(a_good_answer_between_them_starts_the_count_anew),
 		cmocka_unit_test(other_trouble_between_them_does_not_start_the_count_anew),
-		cmocka_unit_test(after_slowing_down_the_level_grows_by_one),
 		cmocka_unit_test(five_unknown_outcomes_running_pause),
-		cmocka_unit_test(some_troubles_pause_at_once),
+		cmocka_unit_test(what_takes_too_long_slows_down_as_well),
+		cmocka_unit_test(some_troubles_pause_when_a_second_card_says_so),
+		cmocka_unit_test(one_card_alone_pauses_only_where_nothing_good_comes),
 		cmocka_unit_test(two_cards_refused_with_a_fresh_token_pause_for_credentials),
 		cmocka_unit_test(a_401_on_a_token_that_was_good_before_counts_nothing),
 		cmocka_unit_test(a_good_answer_between_two_401_starts_the_count_anew),
@@ -753,7 +913,10 @@ int main(void)
 		cmocka_unit_test(resuming_what_is_not_paused_changes_nothing),
 		cmocka_unit_test(a_pause_read_back_after_a_restart_goes_on),
 		cmocka_unit_test(an_hour_of_trouble_costs_few_requests),
-		cmocka_unit_test(after_an_hour_of_trouble_it_comes_back_within_the_longest_pause),
+		cmocka_unit_test(after_an_hour_of_trouble_full_speed_is_back_within_ten_seconds_of_the_first_good_answer),
+		cmocka_unit_test(a_limit_on_requests_in_flight_is_found_and_kept),
+		cmocka_unit_test(a_limit_on_requests_a_second_is_found_and_kept),
+		cmocka_unit_test(a_limit_that_is_lifted_is_noticed),
 		cmocka_unit_test(backoff_doubles_and_stays_between_one_and_the_most),
 		cmocka_unit_test(backoff_survives_any_step),
 		cmocka_unit_test(the_step_stops_at_its_greatest),

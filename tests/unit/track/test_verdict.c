@@ -153,7 +153,7 @@ static void a_407_goes_back_and_blames_the_proxy(void **state)
 	struct track_verdict verdict = judge(407, "", &plain);
 
 	(void)state;
-	assert_verdict(&verdict, TRACK_BACK, false, TRACK_HEALTH_PROXY);
+	assert_verdict(&verdict, TRACK_BACK, true, TRACK_HEALTH_PROXY);
 }
 
 static void a_401_goes_back_at_once_for_a_new_token(void **state)
@@ -233,6 +233,11 @@ static void a_500_is_refused_because_d1_says_not_to_retry(void **state)
 
 static const int unknown_statuses[] = { 200, 201, 203, 204, 206, 299, 408, 501, 502, 504, 505, 511, 520, 599, 600, 999 };
 
+static enum track_health health_of(int status)
+{
+	return status == 408 || status == 504 ? TRACK_HEALTH_SLOW : TRACK_HEALTH_BROKEN;
+}
+
 static void a_status_that_does_not_tell_what_was_done_leaves_doubt(void **state)
 {
 	(void)state;
@@ -240,7 +245,7 @@ static void a_status_that_does_not_tell_what_was_done_leaves_doubt(void **state)
 		struct track_verdict verdict = judge(unknown_statuses[i], "<html>", &plain);
 		char expected[100];
 
-		assert_verdict(&verdict, TRACK_IN_DOUBT, false, TRACK_HEALTH_BROKEN);
+		assert_verdict(&verdict, TRACK_IN_DOUBT, false, health_of(unknown_statuses[i]));
 		snprintf(expected, sizeof(expected), "status %d after the whole request was sent: it may have been done",
 			 unknown_statuses[i]);
 		assert_string_equal(verdict.detail, expected);
@@ -254,7 +259,7 @@ static void a_status_that_does_not_tell_goes_back_later_where_unknown_is_resent(
 	for (size_t i = 0; i < sizeof(unknown_statuses) / sizeof(unknown_statuses[0]); i++) {
 		struct track_verdict verdict = judge(unknown_statuses[i], "", &resend);
 
-		assert_verdict(&verdict, TRACK_BACK, true, TRACK_HEALTH_BROKEN);
+		assert_verdict(&verdict, TRACK_BACK, true, health_of(unknown_statuses[i]));
 	}
 }
 
@@ -284,7 +289,7 @@ static void a_3xx_goes_back_and_is_a_redirect(void **state)
 	for (int status = 300; status <= 399; status++) {
 		struct track_verdict verdict = judge(status, "<html>", &resend);
 
-		assert_verdict(&verdict, TRACK_BACK, false, TRACK_HEALTH_REDIRECT);
+		assert_verdict(&verdict, TRACK_BACK, true, TRACK_HEALTH_REDIRECT);
 	}
 }
 
@@ -295,6 +300,19 @@ static void what_was_not_sent_whole_goes_back_later(void **state)
 	(void)state;
 	assert_verdict(&verdict, TRACK_BACK, true, TRACK_HEALTH_UNREACHABLE);
 	assert_string_equal(verdict.detail, "the request was not sent whole: Connection refused");
+}
+
+static void silence_until_the_time_out_is_slowness_where_all_was_sent(void **state)
+{
+	struct track_verdict sent = judge_silence(TRACK_FAULT_TIME_OUT, true, "Timeout was reached", &plain);
+	struct track_verdict unsent = judge_silence(TRACK_FAULT_TIME_OUT, false, "Timeout was reached", &plain);
+	struct track_verdict odd = judge_silence((enum track_fault)(TRACK_FAULT_CERTIFICATE + 1), true, NULL, &plain);
+
+	(void)state;
+	assert_verdict(&sent, TRACK_IN_DOUBT, false, TRACK_HEALTH_SLOW);
+	assert_string_equal(sent.detail, "no answer after the whole request was sent: Timeout was reached");
+	assert_verdict(&unsent, TRACK_BACK, true, TRACK_HEALTH_UNREACHABLE);
+	assert_verdict(&odd, TRACK_IN_DOUBT, false, TRACK_HEALTH_BROKEN);
 }
 
 static void a_certificate_that_fails_before_the_body_goes_back_later(void **state)
@@ -486,6 +504,7 @@ int main(void)
 		cmocka_unit_test(an_operation_id_under_another_2xx_is_only_shown),
 		cmocka_unit_test(a_3xx_goes_back_and_is_a_redirect),
 		cmocka_unit_test(what_was_not_sent_whole_goes_back_later),
+		cmocka_unit_test(silence_until_the_time_out_is_slowness_where_all_was_sent),
 		cmocka_unit_test(a_certificate_that_fails_before_the_body_goes_back_later),
 		cmocka_unit_test(no_answer_after_the_body_leaves_doubt),
 		cmocka_unit_test(no_answer_after_the_body_goes_back_later_where_unknown_is_resent),
