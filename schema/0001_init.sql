@@ -26,6 +26,7 @@ CREATE TABLE endpoint (
     step              INTEGER NOT NULL DEFAULT 0, -- pauses running: the exponent of the back-off
     concurrency       INTEGER NOT NULL DEFAULT 1, -- most requests in flight at the moment
     token_expires_at  INTEGER,
+    certificate_expires_at INTEGER,             -- of the client certificate; NULL: not known
     last_accepted_at  INTEGER,
     open_ms           INTEGER NOT NULL DEFAULT 0 -- how long it has been open in all: the clock by which rows give up
 ) STRICT;

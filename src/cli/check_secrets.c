@@ -1,13 +1,14 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/check.h"
+#include "submit/certificate.h"
 #include "submit/jwt.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
-enum { DAY_S = 24 * 60 * 60, WARN_DAYS = 30 };
+enum { DAY_S = 24 * 60 * 60 };
 
 static void check_sign_key(struct check *check, const char *what, const struct config_endpoint *endpoint)
 {
@@ -32,7 +33,7 @@ static void check_expiry(struct check *check, const char *what, int64_t expires_
 	if (left <= 0) {
 		error_set(&err, ERROR_CONFIG, "the certificate expired at %s", time);
 		check_error(check, what, &err);
-	} else if (left < (int64_t)WARN_DAYS * DAY_S) {
+	} else if (left < (int64_t)CERTIFICATE_WARN_DAYS * DAY_S) {
 		check_warning(check, what, "the certificate expires at %s, in %lld days", time, (long long)(left / DAY_S));
 	} else {
 		check_ok(check, what, "the certificate and its key belong together; it expires at %s", time);

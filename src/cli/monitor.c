@@ -3,30 +3,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "report/metrics.h"
-#include "submit/jwt.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-
-enum { CERTIFICATES_EVERY_MS = 60 * 60 * 1000 };
-
-/* An endpoint's certificate file as it was when it was read. */
-struct certificate {
-	struct stat as_read;
-	bool read;
-	int64_t expires_at; /* 0: it could not be read */
-};
 
 struct monitor {
 	const struct config *config;
 	const struct submit *submit;
 	struct metrics *metrics;
 	struct metrics_endpoint *endpoints;
-	struct certificate *certificates;
-	bool looked;
-	int64_t looked_at; /* at the certificates */
-	int64_t failures;  /* running */
+	int64_t failures; /* running */
 };
 
 struct monitor *monitor_new(const struct config *config, struct queue *queue, const struct submit *submit)
@@ -40,7 +26,6 @@ struct monitor *monitor_new(const struct config *config, struct queue *queue, co
 	m->submit = submit;
 	m->metrics = metrics_new(config, queue, clock_wall_ms());
 	m->endpoints = xcalloc(config->n_endpoints, sizeof(*m->endpoints));
-	m->certificates = xcalloc(config->n_endpoints, sizeof(*m->certificates));
 	return m;
 }
 
@@ -50,40 +35,7 @@ void monitor_free(struct monitor *m)
 		return;
 	metrics_free(m->metrics);
 	free(m->endpoints);
-	free(m->certificates);
 	free(m);
-}
-
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* What is wrong with a certificate is said by `check` and by the endpoint's pause; here it only has no time. */
-static void look_at_certificate(struct certificate *certificate, const char *path)
-{
-	struct stat now = { 0 };
-
-	if (stat(path, &now) < 0) {
-		*certificate = (struct certificate){ 0 };
-		return;
-	}
-	if (certificate->read && same_file(&now, &certificate->as_read))
-		return;
-	*certificate = (struct certificate){ .as_read = now, .read = true };
-	if (!jwt_certificate_end(path, &certificate->expires_at, NULL))
-		certificate->expires_at = 0;
-}
-
-static void look_at_certificates(struct monitor *m, int64_t now_ms)
-{
-	if (m->looked && now_ms - m->looked_at < CERTIFICATES_EVERY_MS)
-		return;
-	for (size_t i = 0; i < m->config->n_endpoints; i++)
-		look_at_certificate(&m->certificates[i], m->config->endpoints[i].tls.certificate);
-	m->looked = true;
-	m->looked_at = now_ms;
 }
 
 _Static_assert((int)METRICS_TOKEN_RESULTS == (int)TOKEN_N_TROUBLES, "the metrics have a counter for each result of a token fetch");
@@ -99,7 +51,7 @@ static struct metrics_endpoint endpoint_of(const struct monitor *m, size_t i)
 		.in_flight = figures.in_flight,
 		.attempts = figures.counts->attempts,
 		.latency = &figures.counts->latency,
-		.certificate_expires_at = m->certificates[i].expires_at,
+		.certificate_expires_at = figures.certificate_expires_at,
 	};
 
 	for (int k = 0; k < TOKEN_N_TROUBLES; k++)
@@ -111,7 +63,6 @@ static void write_now(struct monitor *m, int64_t now_ms, int64_t failed_commits)
 {
 	struct error err = { 0 };
 
-	look_at_certificates(m, now_ms);
 	for (size_t i = 0; i < m->config->n_endpoints; i++)
 		m->endpoints[i] = endpoint_of(m, i);
 	if (!metrics_write(m->metrics, now_ms, clock_wall_ms(), m->endpoints, failed_commits, &err)) {

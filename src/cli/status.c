@@ -10,10 +10,10 @@ static const char usage[] =
 	"usage: trackbridge [-c FILE] status [--format table|json]\n"
 	"\n"
 	"The state of the whole: whether the daemon runs, files and rows by state, endpoints with the reason of a pause, sources,\n"
-	"and how long the oldest rows have been waiting.\n"
+	"how long the oldest rows have been waiting, and certificates that end within 30 days.\n"
 	"\n"
-	"  --format json  one object: daemon, pid, restored_from, manifests, rows, oldest_waiting, endpoints,\n"
-	"                 sources\n";
+	"  --format json  one object: daemon, pid, restored_from, manifests, rows, oldest_waiting, warnings,\n"
+	"                 endpoints, sources\n";
 
 /* How many columns of the overview are about manifests; the rest is about rows. */
 enum { MANIFEST_STATES = 5 };
@@ -117,6 +117,35 @@ static bool append_restored(struct text *out, struct queue_reader *reader, bool 
 	return true;
 }
 
+/* What is not wrong yet and will be. */
+static bool append_warnings(struct text *out, struct queue_reader *reader, bool json, struct error *err)
+{
+	enum { ENDPOINT, EXPIRES_AT, DAYS };
+	struct queue_cursor *cursor;
+	const char *const *columns;
+	const struct queue_value *row = NULL;
+	bool good = true;
+	size_t n;
+
+	if (!ask(reader, QUEUE_CERTIFICATES, &cursor, &columns, &n, &row, err))
+		return false;
+	if (json)
+		text_append_string(out, "\"warnings\":[");
+	for (int i = 0; good && row; i++) {
+		text_append_string(out, !json ? "warning    " : i ? ",\n\"" : "\n\"");
+		text_printf(out, "endpoint %s: the client certificate %s at %s", row[ENDPOINT].text,
+			    row[DAYS].number < 0 ? "has ended," : "ends", row[EXPIRES_AT].text);
+		if (row[DAYS].number >= 0)
+			text_printf(out, ", in %" PRId64 " days", row[DAYS].number);
+		text_append_string(out, json ? "\"" : "\n");
+		good = queue_cursor_next(cursor, &row, err);
+	}
+	if (json)
+		text_append_string(out, "],\n");
+	queue_cursor_close(cursor);
+	return good;
+}
+
 static bool append_list(struct text *out, struct queue_reader *reader, enum queue_query query, const char *name, struct error *err)
 {
 	struct queue_cursor *cursor;
@@ -147,7 +176,8 @@ static bool print_json(const struct config *config, struct queue_reader *reader,
 	else
 		text_printf(out, "{\"daemon\":\"stopped\",\n\"pid\":null,\n");
 	if (!append_restored(out, reader, true, err) || !append_overview(out, reader, true, err) ||
-	    !append_oldest(out, reader, true, err) || !append_list(out, reader, QUEUE_ENDPOINT_STATUS, "endpoints", err))
+	    !append_oldest(out, reader, true, err) || !append_warnings(out, reader, true, err) ||
+	    !append_list(out, reader, QUEUE_ENDPOINT_STATUS, "endpoints", err))
 		return false;
 	text_append_string(out, ",\n");
 	if (!append_list(out, reader, QUEUE_SOURCE_STATUS, "sources", err))
@@ -172,7 +202,7 @@ static bool print_table(const struct config *config, struct queue_reader *reader
 	else
 		text_printf(out, "daemon     not running\n");
 	if (!append_restored(out, reader, false, err) || !append_overview(out, reader, false, err) ||
-	    !append_oldest(out, reader, false, err))
+	    !append_oldest(out, reader, false, err) || !append_warnings(out, reader, false, err))
 		return false;
 	printf("%s\n", out->data);
 	if (!queue_reader_query(reader, QUEUE_ENDPOINT_STATUS, &all, &cursor, err) ||

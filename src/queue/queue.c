@@ -361,8 +361,8 @@ bool queue_endpoint_store(struct queue *queue, int endpoint, const struct queue_
 {
 	struct db *db = &queue->db;
 
-	return db_change(db, db_use(db, ENDPOINT_STORE, "ittziiz", queue->endpoints[endpoint].number, as->state, as->reason, as->until_ms,
-				    (int64_t)as->step, (int64_t)as->concurrency, as->token_expires_at)) >= 0;
+	return db_change(db, db_use(db, ENDPOINT_STORE, "ittziizz", queue->endpoints[endpoint].number, as->state, as->reason, as->until_ms,
+				    (int64_t)as->step, (int64_t)as->concurrency, as->token_expires_at, as->certificate_expires_at)) >= 0;
 }
 
 int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms)

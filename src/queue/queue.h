@@ -79,7 +79,8 @@ struct queue_endpoint {
 	int64_t until_ms; /* 0: none */
 	int step;
 	int concurrency;
-	int64_t token_expires_at; /* 0: none */
+	int64_t token_expires_at;       /* 0: none */
+	int64_t certificate_expires_at; /* of our own, 0: not known */
 };
 bool queue_endpoint_load(struct queue *queue, int endpoint, struct queue_endpoint *ret_endpoint);
 bool queue_endpoint_store(struct queue *queue, int endpoint, const struct queue_endpoint *as);

@@ -183,6 +183,7 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 	case QUEUE_OPERATOR_ACTION_LOG: *ret_sql = READ_OPERATOR_ACTIONS; break;
 	case QUEUE_REQUEST: *ret_sql = READ_REQUEST; break;
 	case QUEUE_OVERVIEW: *ret_sql = READ_OVERVIEW; break;
+	case QUEUE_CERTIFICATES: *ret_sql = READ_CERTIFICATES; break;
 	case QUEUE_OLDEST_WAITING: *ret_sql = READ_OLDEST_WAITING; break;
 	}
 	return true;

@@ -26,6 +26,7 @@ enum queue_query {
 	QUEUE_REQUEST,      /* of filter.row: issuer_id card_id tracking_type and the fields as they are stored (shipment_date: seconds) */
 	QUEUE_OVERVIEW,     /* one row: manifests by state, rows in all and by state */
 	QUEUE_RECEIPT_ROWS, /* of filter.manifest: row_id line card_id tracking_type state http_status error_code detail operation_id */
+	QUEUE_CERTIFICATES, /* client certificates that end within 30 days: endpoint expires_at days (negative: it has ended) */
 	QUEUE_OLDEST_WAITING, /* the released manifest that has waited longest with queued rows: manifest_id source name queued_at paused */
 };
 

@@ -50,6 +50,10 @@ const char *const read_sql[READ_SQL_N] = {
 		" coalesce(sum(expired), 0) AS expired, coalesce(sum(cancelled), 0) AS cancelled,"
 		" coalesce(sum(rejected), 0) AS rejected, coalesce(sum(duplicate), 0) AS duplicate,"
 		" coalesce(sum(skipped), 0) AS skipped FROM manifest",
+	[READ_CERTIFICATES] = "SELECT name AS endpoint,"
+			      " strftime('%Y-%m-%dT%H:%M:%fZ', certificate_expires_at / 1000.0, 'unixepoch') AS expires_at,"
+			      " CAST(floor((certificate_expires_at / 1000 - unixepoch()) / 86400.0) AS INTEGER) AS days FROM endpoint"
+			      " WHERE certificate_expires_at / 1000 - unixepoch() < 30 * 86400 ORDER BY name",
 	[READ_OLDEST_WAITING] = "SELECT m.manifest_id, s.name AS source, m.shown_name AS name,"
 				" strftime('%Y-%m-%dT%H:%M:%fZ', m.released_at / 1000.0, 'unixepoch') AS queued_at, m.paused"
 				" FROM manifest m JOIN source s ON s.source_no = m.source_no"

@@ -31,7 +31,8 @@ const char *const statement_sql[STATEMENT_N] = {
 	[ENDPOINT_BIND] = "INSERT OR IGNORE INTO endpoint (name) VALUES (?1)",
 	[ENDPOINT_FIND] = "SELECT endpoint_no, open_ms FROM endpoint WHERE name = ?1",
 	[ENDPOINT_LOAD] = "SELECT state, reason, until, step, concurrency, token_expires_at FROM endpoint WHERE endpoint_no = ?1",
-	[ENDPOINT_STORE] = "UPDATE endpoint SET state = ?2, reason = ?3, until = ?4, step = ?5, concurrency = ?6, token_expires_at = ?7"
+	[ENDPOINT_STORE] = "UPDATE endpoint SET state = ?2, reason = ?3, until = ?4, step = ?5, concurrency = ?6, token_expires_at = ?7,"
+			   " certificate_expires_at = ?8"
 			   " WHERE endpoint_no = ?1",
 	[ENDPOINT_SEEN] = "UPDATE endpoint SET last_accepted_at = ?2 WHERE endpoint_no = ?1",
 	[ENDPOINT_CLOCK] = "UPDATE endpoint SET open_ms = ?2 WHERE endpoint_no = ?1",

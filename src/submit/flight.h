@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "submit/certificate.h"
 #include "submit/pace.h"
 #include "submit/submit.h"
 #include "submit/token.h"
@@ -40,6 +41,7 @@ struct endpoint {
 	struct http_client *client;
 	struct token *token;
 	struct pace pace;
+	struct certificate certificate;
 	struct flight *flights; /* config->concurrency of them */
 	struct flight **idle;   /* stack of the free ones */
 	size_t n_idle;

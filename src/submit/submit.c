@@ -124,6 +124,7 @@ static void store(struct submit *s, struct endpoint *e)
 		.step = e->pace.step,
 		.concurrency = e->pace.speed.level,
 		.token_expires_at = token_expires_at(e->token),
+		.certificate_expires_at = e->certificate.expires_at * 1000,
 	};
 
 	if (!e->changed && as.token_expires_at == e->token_expires_at) {
@@ -139,6 +140,24 @@ static void store(struct submit *s, struct endpoint *e)
 	queue_endpoint_open(s->queue, e->index, e->pace.state == PACE_OPEN, s->now_ms);
 }
 
+static void look_at_certificate(struct submit *s, struct endpoint *e)
+{
+	int64_t before = e->certificate.expires_at, left;
+	const char *path = e->config->tls.certificate;
+	char time[32];
+
+	if (certificate_look(&e->certificate, path, s->now_ms, s->wall_ms)) {
+		text_time(time, e->certificate.expires_at * 1000);
+		left = e->certificate.expires_at - s->wall_ms / 1000;
+		if (left > 0)
+			log_write(LOG_WARNING, "endpoint %s: the client certificate %s ends at %s, in %" PRId64 " days", e->config->name,
+				  path, time, left / (24 * 60 * 60));
+		else
+			log_write(LOG_WARNING, "endpoint %s: the client certificate %s has ended, at %s", e->config->name, path, time);
+	}
+	e->changed = e->changed || e->certificate.expires_at != before;
+}
+
 void submit_listen(struct submit *s, int64_t now_ms, int64_t wall_ms)
 {
 	s->now_ms = now_ms;
@@ -152,6 +171,7 @@ void submit_gather(struct submit *s, bool claiming)
 		record_all(s, &s->endpoints[i]);
 		if (claiming)
 			claim(s, &s->endpoints[i]);
+		look_at_certificate(s, &s->endpoints[i]);
 		store(s, &s->endpoints[i]);
 	}
 }
@@ -279,6 +299,7 @@ struct submit_figures submit_figures(const struct submit *s, size_t endpoint)
 		.reason = pace_reason_name(e->pace.reason),
 		.concurrency = e->pace.speed.level,
 		.in_flight = busy_flights(e),
+		.certificate_expires_at = e->certificate.expires_at,
 		.counts = &e->counts,
 	};
 }

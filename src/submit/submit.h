@@ -59,6 +59,7 @@ struct submit_counts {
 struct submit_figures {
 	const char *state, *reason; /* as in endpoint_status */
 	int concurrency, in_flight;
+	int64_t certificate_expires_at; /* seconds since 1970; 0: not known */
 	const struct submit_counts *counts;
 };
 

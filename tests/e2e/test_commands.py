@@ -350,6 +350,20 @@ class CheckTest(Scene):
         self.assertEqual((code, found["error"]), (0, []))
         self.assertEqual(len([text for text in found["warning"] if "expires" in text and re.search(r"in (9|10) days", text)]), 1, found)
 
+    def test_the_same_is_told_by_status_and_in_the_log_of_a_running_daemon(self) -> None:
+        bureau = self.scene()
+        bureau.start()
+        self.assertEqual(from_json(raw(bureau, "status", "--format", "json"))["warnings"], [])
+        self.assertNotIn("certificate", raw(bureau, "status").stdout.decode() + bureau.log)
+        bureau.stop()
+        subprocess.run(["openssl", "req", "-x509", "-new", "-key", "client.key", "-days", "10", "-subj", "/CN=soon", "-out", "client.pem"],
+                       cwd=self.own_keys(bureau), check=True, capture_output=True)
+        bureau.start()
+        bureau.wait(lambda: "client.pem ends at" in bureau.log, "a line about the certificate")
+        warnings = bureau.wait(lambda: from_json(raw(bureau, "status", "--format", "json"))["warnings"], "a warning")
+        self.assertRegex(warnings[0], r"^endpoint bankfr: the client certificate ends at 20\S+Z, in (9|10) days$")
+        self.assertIn(f"warning    {warnings[0]}\n", raw(bureau, "status").stdout.decode())
+
     def test_a_directory_that_is_missing_is_found(self) -> None:
         bureau = self.scene()
         bureau.in_directory.rmdir()
