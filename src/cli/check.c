@@ -110,6 +110,21 @@ static void check_identity(const struct check *check)
 	}
 }
 
+static void check_plain(const struct check *check)
+{
+	const struct config *config = check->config;
+
+	for (size_t i = 0; i < config->n_endpoints; i++) {
+		const struct config_endpoint *endpoint = &config->endpoints[i];
+		char what[128];
+
+		if (!config_is_plain(endpoint->api_url) && !config_is_plain(endpoint->token_url))
+			continue;
+		snprintf(what, sizeof(what), "endpoint %s", endpoint->name);
+		check_warning(check, what, "requests go to this machine itself without TLS (http://): for tests only");
+	}
+}
+
 static void check_database(struct check *check)
 {
 	struct queue_reader *reader;
@@ -150,6 +165,7 @@ static int run(const struct cli_options *options, int argc, char **argv)
 	check_ok(&check, "configuration", "%s: %zu endpoint%s, %zu source%s", config->path, config->n_endpoints,
 		 config->n_endpoints == 1 ? "" : "s", config->n_sources, config->n_sources == 1 ? "" : "s");
 	check_identity(&check);
+	check_plain(&check);
 	check_user(&check);
 	check_secrets(&check);
 	check_directories(&check);

@@ -112,6 +112,11 @@ void config_free(struct config *config)
 	free(owned);
 }
 
+bool config_is_plain(const char *url)
+{
+	return strncmp(url, CONFIG_PLAIN, strlen(CONFIG_PLAIN)) == 0;
+}
+
 int config_endpoint_of(const struct config *config, const char *issuer_id)
 {
 	for (size_t i = 0; i < config->n_endpoints; i++) {

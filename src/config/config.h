@@ -17,8 +17,8 @@ enum config_http { CONFIG_HTTP_1_1, CONFIG_HTTP_2, CONFIG_HTTP_AUTO };
 
 struct config_endpoint {
 	const char *name;
-	const char *api_url;   /* https, without a slash at the end */
-	const char *token_url; /* https */
+	const char *api_url;   /* https, or http to a loopback address; without a slash at the end */
+	const char *token_url; /* likewise */
 	const char *const *issuers;
 	size_t n_issuers;
 	struct {
@@ -140,6 +140,10 @@ bool config_read(const char *path, struct config **ret_config, struct error *err
 
 /* config_free takes NULL. */
 void config_free(struct config *config);
+
+/* config_is_plain tells whether requests to an address go without TLS. */
+#define CONFIG_PLAIN "http://"
+bool config_is_plain(const char *url);
 
 /* config_endpoint_of gives the index of the endpoint that has the issuer, or -1. */
 int config_endpoint_of(const struct config *config, const char *issuer_id);

@@ -3,6 +3,7 @@
 #include "config/path.h"
 #include "config/value.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define AT(member) offsetof(struct config_endpoint, member)
@@ -72,13 +73,38 @@ static bool take_address(const struct mapping_place *place, const struct yaml_no
 	return true;
 }
 
+/* Spellings that mean this machine to every resolver and parser of addresses, and no others: host is what stands before port and path. */
+static bool is_loopback(const char *host, size_t length)
+{
+	char address[sizeof("127.255.255.255")];
+	struct in_addr parsed;
+
+	if ((length == 9 && memcmp(host, "localhost", 9) == 0) || (length == 5 && memcmp(host, "[::1]", 5) == 0))
+		return true;
+	if (length >= sizeof(address))
+		return false;
+	memcpy(address, host, length);
+	address[length] = '\0';
+	return inet_pton(AF_INET, address, &parsed) == 1 && ntohl(parsed.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 static bool take_token_url(const struct mapping_place *place, const struct yaml_node *node, const struct mapping_key *key, void *target)
 {
-	static const char *const schemes[] = { "https://", NULL };
-	const char *rest;
+	static const char *const schemes[] = { "https://", CONFIG_PLAIN, NULL };
+	const char *address, *host, *rest;
 
 	(void)key;
-	return take_address(place, node, schemes, "https://", target, &rest);
+	if (!take_address(place, node, schemes, "https://", &address, &rest))
+		return false;
+	if (config_is_plain(address)) {
+		host = address + strlen(CONFIG_PLAIN);
+		if (!is_loopback(host, host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/")))
+			return mapping_fault(place, node,
+					     "must begin with https:// (without TLS only to this machine itself: http://localhost, "
+					     "http://127.0.0.1 or http://[::1])");
+	}
+	*(const char **)target = address;
+	return true;
 }
 
 /* Paths are put behind it, so that a slash at its end would become two. */
@@ -217,6 +243,10 @@ static bool check_endpoint(const struct mapping_place *place, const struct yaml_
 {
 	const struct yaml_node *retry = yaml_tree_entry(node, "retry");
 
+	/* Through a proxy without TLS the request, and the token in it, would be the proxy's to read, wherever it stands. */
+	if (endpoint->proxy && (config_is_plain(endpoint->api_url) || config_is_plain(endpoint->token_url)))
+		return mapping_fail(place->reader, yaml_tree_entry(node, "proxy"),
+				    "'proxy' of %s needs https:// in 'api_url' and 'token_url'", place->item);
 	return check_pair(place, node, "connect_timeout", "timeout", &endpoint->connect_timeout_ms, endpoint->timeout_ms) &&
 	       (!retry || check_pair(place, retry, "first", "most", &endpoint->retry.first_ms, endpoint->retry.most_ms));
 }

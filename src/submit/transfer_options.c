@@ -76,9 +76,17 @@ static long http_version(enum config_http http)
 	return http == CONFIG_HTTP_1_1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS;
 }
 
+static const char *protocols(const struct config_endpoint *endpoint)
+{
+	bool plain =
+		(endpoint->api_url && config_is_plain(endpoint->api_url)) || (endpoint->token_url && config_is_plain(endpoint->token_url));
+
+	return plain ? "https,http" : "https";
+}
+
 static bool set_connection(CURL *e, const struct config_endpoint *endpoint)
 {
-	return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
+	return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, protocols(endpoint)) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_HTTP_VERSION, http_version(endpoint->http)) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_PIPEWAIT, endpoint->http == CONFIG_HTTP_2 ? 1L : 0L) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_PROXY, endpoint->proxy ? endpoint->proxy : "") == CURLE_OK &&
