@@ -8,7 +8,7 @@ enum {
 	BUFFER = 16 * 1024,
 	IDLE_S = 20, /* a server is likely to keep an idle connection for longer; one that it closes under a request makes doubt */
 	LIFETIME_S = 300,
-	CA_CACHE_S = 60,
+	SYSTEM_CA_CACHE_S = 60,
 };
 
 /* There is no seek callback beside it on purpose: what was read once cannot be sent again. */
@@ -43,7 +43,8 @@ static size_t on_answer(char *data, size_t size, size_t count, void *user)
 }
 
 /* The system's folder of CA certificates would be trusted beside the endpoint's own file. Beside the system's file it says the same again,
- * and keeps libcurl from holding the parsed file for the next connection. */
+ * and keeps libcurl from holding the parsed file for the next connection. That one is large, and may be a minute old; the endpoint's own is
+ * small, and read anew for each connection, as it may have been replaced. */
 static bool set_trust(CURL *e, const struct config_endpoint *endpoint)
 {
 	const char *system_file = NULL;
@@ -54,7 +55,7 @@ static bool set_trust(CURL *e, const struct config_endpoint *endpoint)
 	curl_easy_getinfo(e, CURLINFO_CAINFO, &system_file);
 	if (endpoint->tls.ca || (system_file && access(system_file, R_OK) == 0))
 		good = good && curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK;
-	return good && curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_S) == CURLE_OK;
+	return good && curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, endpoint->tls.ca ? 0L : (long)SYSTEM_CA_CACHE_S) == CURLE_OK;
 }
 
 static bool set_tls(CURL *e, const struct config_endpoint *endpoint)

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,26 @@ static bool answer(struct connection *c, const char *path)
 	return false;
 }
 
+static void wait_for_end(const struct connection *c)
+{
+	struct pollfd gone = { .fd = c->fd, .events = POLLRDHUP };
+
+	poll(&gone, 1, -1);
+}
+
+static void reset_in_body(struct connection *c)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	for (size_t read = 0; read < 65536; read += c->length) {
+		c->length = 0;
+		if (!hear(c))
+			return;
+	}
+	/* Sends a reset, while the descriptor stays ours. */
+	connect(c->fd, &nobody, sizeof(nobody));
+}
+
 static bool serve_one(struct connection *c)
 {
 	size_t head = hear_head(c);
@@ -165,6 +186,10 @@ static bool serve_one(struct connection *c)
 		return say(c, c->server->options.plain_answer), false;
 	if (strcmp(path, "/head-close") == 0)
 		return false;
+	if (strcmp(path, "/unread") == 0)
+		return wait_for_end(c), false;
+	if (strcmp(path, "/reset-body") == 0)
+		return reset_in_body(c), false;
 	if (strcmp(path, "/early") == 0) {
 		say(c, "HTTP/1.1 503 Busy\r\nRetry-After: 3\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 		/* A close with unread bytes would be a reset, which can overtake the answer. */

@@ -5,7 +5,7 @@
  * Paths: /ok 202 with an operationId · /bare 202 without headers or body · /interim 100 and 103 before 202 · /hang reads and says nothing ·
  * /close reads and closes · /head-close reads the head and closes · /half-status, /status-only, /half-body cut the answer there ·
  * /huge 2 MiB · /redirect 307 · /early 503 before the body is read, then closes · /http09 no status line at all · /odd a status of four
- * digits.
+ * digits · /unread reads the head and nothing more until the client goes · /reset-body resets when it has read 64 KiB of the body.
  */
 #pragma once
 

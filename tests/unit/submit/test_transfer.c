@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void an_answer_is_handed_over_whole(void **state)
 {
@@ -199,6 +200,99 @@ static void an_answer_before_the_body_was_read_counts(void **state)
 	close_pair(&pair);
 }
 
+/* More than both kernels' buffers hold. */
+enum { LARGE = 24 * 1024 * 1024 };
+
+static struct result exchange_large(struct pair *pair, const char *path)
+{
+	char *body = malloc(LARGE);
+	char url[100];
+	struct http_request request = {
+		.url = url, .content_type = "application/json", .bearer = "t", .correlation_id = "c", .body = body, .body_length = LARGE
+	};
+	struct result result = { 0 };
+
+	assert_non_null(body);
+	memset(body, 'x', LARGE);
+	snprintf(url, sizeof(url), "https://localhost:%d%s", tls_server_port(pair->server), path);
+	http_post(pair->client, &request, on_done, &result);
+	run_until(pair, &result.calls, 1);
+	free(body);
+	return result;
+}
+
+static void what_breaks_in_mid_body_was_not_sent_whole(void **state)
+{
+	(void)state;
+	for (int used = 0; used <= 1; used++) {
+		struct pair pair;
+		struct result result;
+
+		open_pair(&pair, NULL);
+		connect_client(&pair);
+		if (used)
+			exchange(&pair, "/ok");
+		result = exchange_large(&pair, "/reset-body");
+		assert_int_equal(result.status, 0);
+		assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
+		assert_false(result.body_handed_over);
+		assert_int_equal(tls_server_seen(pair.server).requests, used + 1);
+		assert_int_equal(tls_server_seen(pair.server).connections, 1);
+		close_pair(&pair);
+	}
+}
+
+static void a_time_out_in_mid_body_was_not_sent_whole(void **state)
+{
+	struct pair pair;
+	struct result result;
+
+	(void)state;
+	open_pair(&pair, NULL);
+	pair.endpoint.timeout_ms = 500;
+	connect_client(&pair);
+	result = exchange_large(&pair, "/unread");
+	assert_int_equal(result.status, 0);
+	assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
+	assert_false(result.body_handed_over);
+	assert_in_range(result.took_ms, 450, 5000);
+	assert_int_equal(tls_server_seen(pair.server).requests, 1);
+	close_pair(&pair);
+}
+
+/* A small one fits into the kernel's buffers: nobody can tell that the server never read it. */
+static void a_time_out_behind_a_small_body_was_sent_whole(void **state)
+{
+	struct pair pair;
+	struct result result;
+
+	(void)state;
+	open_pair(&pair, NULL);
+	pair.endpoint.timeout_ms = 300;
+	connect_client(&pair);
+	result = exchange(&pair, "/unread");
+	assert_int_equal(result.status, 0);
+	assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
+	assert_true(result.body_handed_over);
+	assert_int_equal(tls_server_seen(pair.server).bodies, 0);
+	close_pair(&pair);
+}
+
+static void an_answer_in_mid_body_counts(void **state)
+{
+	struct pair pair;
+	struct result result;
+
+	(void)state;
+	open_pair(&pair, NULL);
+	connect_client(&pair);
+	result = exchange_large(&pair, "/early");
+	assert_int_equal(result.status, 503);
+	assert_int_equal(result.fault, HTTP_FAULT_NONE);
+	assert_false(result.body_handed_over);
+	close_pair(&pair);
+}
+
 static void a_certificate_that_does_not_hold_is_a_certificate_fault(void **state)
 {
 	static const struct {
@@ -257,6 +351,43 @@ static void a_new_certificate_is_used_by_the_next_connection(void **state)
 		assert_string_equal(tls_server_seen(pair.server).client, "successor");
 		close_pair(&pair);
 	}
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char bytes[8192];
+	FILE *source = fopen(from, "r"), *target = fopen(to, "w");
+	size_t n;
+
+	assert_true(source && target);
+	n = fread(bytes, 1, sizeof(bytes), source);
+	assert_int_equal(fwrite(bytes, 1, n, target), n);
+	fclose(source);
+	fclose(target);
+}
+
+static void a_new_ca_is_used_by_the_next_connection(void **state)
+{
+	struct pair pair;
+	struct result result;
+	char trusted[220];
+
+	(void)state;
+	snprintf(trusted, sizeof(trusted), "%s/trusted.pem", http_pair_folder());
+	copy_file(other_ca, trusted);
+	open_pair(&pair, NULL);
+	pair.endpoint.tls.ca = trusted;
+	connect_client(&pair);
+	assert_int_equal(exchange(&pair, "/ok").fault, HTTP_FAULT_CERTIFICATE);
+	copy_file(ca, trusted);
+	result = exchange(&pair, "/close");
+	assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
+	assert_true(result.body_handed_over);
+	copy_file(other_ca, trusted);
+	assert_int_equal(exchange(&pair, "/ok").fault, HTTP_FAULT_CERTIFICATE);
+	assert_int_equal(tls_server_seen(pair.server).requests, 1);
+	close_pair(&pair);
+	unlink(trusted);
 }
 
 static void the_environments_proxy_is_not_asked(void **state)
@@ -341,8 +472,13 @@ int main(void)
 		cmocka_unit_test(what_was_read_is_not_sent_again_on_a_connection_that_was_used_before),
 		cmocka_unit_test(a_server_that_reads_no_body_gets_none),
 		cmocka_unit_test(an_answer_before_the_body_was_read_counts),
+		cmocka_unit_test(what_breaks_in_mid_body_was_not_sent_whole),
+		cmocka_unit_test(a_time_out_in_mid_body_was_not_sent_whole),
+		cmocka_unit_test(a_time_out_behind_a_small_body_was_sent_whole),
+		cmocka_unit_test(an_answer_in_mid_body_counts),
 		cmocka_unit_test(a_certificate_that_does_not_hold_is_a_certificate_fault),
 		cmocka_unit_test(a_new_certificate_is_used_by_the_next_connection),
+		cmocka_unit_test(a_new_ca_is_used_by_the_next_connection),
 		cmocka_unit_test(the_environments_proxy_is_not_asked),
 		cmocka_unit_test(a_proxy_that_refuses_is_told_from_the_api),
 		cmocka_unit_test(a_proxy_that_libcurl_does_not_know_takes_nothing),
