@@ -20,6 +20,7 @@ import ssl
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -60,6 +61,7 @@ class ScriptedApi:
         self.refused_handshakes: list[str] = []
         self.in_flight = 0
         self.most_in_flight = 0
+        self.header_names: Counter[str] = Counter()  # of all requests whose head was read
         self._times: Counter[str] = Counter()
         self._correlations: set[str] = set()
         self._tokens: dict[str, float] = {}
@@ -139,6 +141,19 @@ class ScriptedApi:
     def swap_certificate(self, name: str) -> None:
         """server, expired-server, wrong-host-server or other-server, for new connections; kept ones end."""
         self._context = self._make_context(name)
+        self.end_idle_connections()
+
+    def swap_key(self, name: str) -> None:
+        """jwt or other-jwt is the registered key from now on; no token of before is good any more."""
+        self._key = es256.public_key(self.pki / f"{name}.pub")
+        self.revoke_all_tokens()
+
+    def limit_tls(self, newest: ssl.TLSVersion) -> None:
+        """No newer version of TLS for new connections, however old (Debian's OpenSSL needs the weakest level for 1.1); kept ones end."""
+        self._context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings(action="ignore"):
+            self._context.minimum_version = min(self._context.minimum_version, newest)
+        self._context.maximum_version = newest
         self.end_idle_connections()
 
     def end_idle_connections(self) -> None:
@@ -284,6 +299,7 @@ class ScriptedApi:
         with self._lock:
             connection.busy = True
             self.in_flight += 1
+            self.header_names.update(head.headers.keys())
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             return self._exchange(connection, head)
@@ -299,6 +315,7 @@ class ScriptedApi:
         else:
             unread = self._unread(head, connection)
             if unread:
+                self._stopped.wait(unread.delay)
                 return unread.end
             body = connection.read_body(head.content_length(), expects_continue="expect" in head.headers)
             behaviour, operation_id = self._track(connection, head, body)
