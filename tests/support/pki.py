@@ -34,6 +34,10 @@ commonName = supplied
 """
 
 
+# So far apart that a clock which is ten years wrong does not make them invalid.
+FIRST_DAY, LAST_DAY = "20000101000000Z", "20491231000000Z"
+
+
 def _openssl(directory: Path, *arguments: str) -> None:
     done = subprocess.run(["openssl", *arguments], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
@@ -44,10 +48,18 @@ def _key(directory: Path, name: str) -> None:
     _openssl(directory, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", name)
 
 
+def _sign(directory: Path, name: str, subject: str, extensions: list[str], signer: list[str], end: str = LAST_DAY) -> None:
+    """A certificate for the key of that name. `openssl ca`, because `openssl x509` of version 3.0 cannot date a certificate back."""
+    (directory / "one.ext").write_text("\n".join(extensions) + "\n")
+    _openssl(directory, "req", "-new", "-key", f"{name}.key", "-subj", subject, "-out", "one.csr")
+    _openssl(directory, "ca", "-batch", "-notext", "-md", "sha256", "-config", "ca.conf", *signer, "-startdate", FIRST_DAY,
+             "-enddate", end, "-extfile", "one.ext", "-in", "one.csr", "-out", f"{name}.pem")
+
+
 def _ca(directory: Path, name: str) -> None:
     _key(directory, f"{name}.key")
-    _openssl(directory, "req", "-x509", "-new", "-key", f"{name}.key", "-sha256", "-days", "3650", "-subj", f"/CN=test {name}",
-             "-out", f"{name}.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    _sign(directory, name, f"/CN=test {name}", ["basicConstraints=critical,CA:true", "keyUsage=critical,keyCertSign,cRLSign",
+                                                "subjectKeyIdentifier=hash"], ["-selfsign", "-keyfile", f"{name}.key"])
 
 
 def _leaf(directory: Path, name: str, ca: str, usage: str, names: str = "", *, expired: bool = False) -> None:
@@ -55,12 +67,8 @@ def _leaf(directory: Path, name: str, ca: str, usage: str, names: str = "", *, e
     lines = ["basicConstraints=critical,CA:false", "keyUsage=critical,digitalSignature", f"extendedKeyUsage={usage}"]
     if names:
         lines.append(f"subjectAltName={names}")
-    (directory / "leaf.ext").write_text("\n".join(lines) + "\n")
-    # `openssl ca`, because `openssl x509` of version 3.0 cannot date a certificate back.
-    start, end = ("20200101000000Z", "20200201000000Z") if expired else ("20200101000000Z", "20491231000000Z")
-    _openssl(directory, "req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-out", "leaf.csr")
-    _openssl(directory, "ca", "-batch", "-notext", "-config", "ca.conf", "-cert", f"{ca}.pem", "-keyfile", f"{ca}.key",
-             "-startdate", start, "-enddate", end, "-extfile", "leaf.ext", "-in", "leaf.csr", "-out", f"{name}.pem")
+    _sign(directory, name, f"/CN={name}", lines, ["-cert", f"{ca}.pem", "-keyfile", f"{ca}.key"],
+          "20200201000000Z" if expired else LAST_DAY)
 
 
 def _make(directory: Path) -> None:
@@ -80,7 +88,7 @@ def _make(directory: Path) -> None:
     for name in ("jwt", "other-jwt"):
         _key(directory, f"{name}.key")
         _openssl(directory, "pkey", "-in", f"{name}.key", "-pubout", "-out", f"{name}.pub")
-    for pattern in ("leaf.*", "ca.conf", "index.txt*", "serial.txt*", "10*.pem"):
+    for pattern in ("one.*", "ca.conf", "index.txt*", "serial.txt*", "10*.pem"):
         for left in directory.glob(pattern):
             left.unlink()
     for key in directory.glob("*.key"):
@@ -109,12 +117,13 @@ def make(directory: str | os.PathLike[str]) -> Path:
 
 
 def shared() -> Path:
-    """The folder that all tests share: $TRACKBRIDGE_TEST_CACHE/pki, else one of this user under the temporary folder."""
+    """The folder that all tests share: in $TRACKBRIDGE_TEST_CACHE, else one of this user under the temporary folder. Its name changes
+    when what is in it does."""
     cache = os.environ.get("TRACKBRIDGE_TEST_CACHE") or os.path.join(tempfile.gettempdir(), f"trackbridge-test-{os.getuid()}")
     os.makedirs(cache, mode=0o700, exist_ok=True)
     if os.lstat(cache).st_uid != os.getuid():
         raise RuntimeError(f"{cache} belongs to somebody else")
-    return make(os.path.join(cache, "pki"))
+    return make(os.path.join(cache, "pki-2"))
 
 
 if __name__ == "__main__":
