@@ -1,0 +1,131 @@
+"""The time that a daemon under test sees: its wall clock set, and hours gone by in seconds, by a preloaded library (clock_shim.c).
+
+    clock = Clock()
+    bureau = Bureau(api, environment=clock.environment())
+    clock.wall += 3600       # somebody puts the clock forward
+    clock.leap(30)           # half a minute goes by at once, for every clock
+    clock.pass_by(72 * 3600) # three days go by, stepping from one moment at which the daemon has something to do to the next
+
+Otherwise time passes at its true pace, and goes on across restarts of the daemon.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import binary, wait_for
+from scripted_api import ScriptedApi
+
+NS = 1_000_000_000
+FOR_EVER = 2**63 - 1
+
+
+class Clock:
+    """The knobs of one clock_shim.c. Several programs may share them; only one of them may use epoll."""
+
+    WALL, LEAP, POLLS, ASLEEP_UNTIL = range(4)
+
+    def __init__(self) -> None:
+        fd, name = tempfile.mkstemp(prefix="tb-clock-")
+        self.path = Path(name)
+        os.ftruncate(fd, 4 * 8)
+        self._map = mmap.mmap(fd, 4 * 8)
+        os.close(fd)
+
+    def close(self) -> None:
+        self._map.close()
+        self.path.unlink(missing_ok=True)
+
+    @staticmethod
+    def environment_of(path: Path, library: Path) -> dict[str, str]:
+        # A preloaded library stands before the sanitizer's, which it would complain of.
+        sanitizer = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
+        return {"LD_PRELOAD": str(library), "CLOCK_SHIM": str(path), "ASAN_OPTIONS": sanitizer}
+
+    def environment(self) -> dict[str, str]:
+        """What a program needs to be started with. The library lies beside the tests of the binary's own build."""
+        library = Path(binary()).parent / "tests" / "clock_shim.so"
+        if not library.exists():
+            raise RuntimeError(f"{library} is missing: build the target clock_shim")
+        return self.environment_of(self.path, library)
+
+    def _get(self, which: int) -> int:
+        value: int = struct.unpack_from("=q", self._map, 8 * which)[0]
+        return value
+
+    def _set(self, which: int, value: int) -> None:
+        struct.pack_into("=q", self._map, 8 * which, value)
+
+    # -- what time it is there
+
+    @property
+    def wall(self) -> float:
+        """By how many seconds the wall clock was put forward; to be set."""
+        return self._get(self.WALL) / NS
+
+    @wall.setter
+    def wall(self, seconds: float) -> None:
+        self._set(self.WALL, round(seconds * NS))
+
+    @property
+    def leapt(self) -> float:
+        """How many seconds went by at once, all in all."""
+        return self._get(self.LEAP) / NS
+
+    def leap(self, seconds: float) -> None:
+        self._set(self.LEAP, self._get(self.LEAP) + round(seconds * NS))
+
+    def steady(self) -> float:
+        """The program's monotonic clock."""
+        return time.monotonic() + self.leapt
+
+    def now(self) -> float:
+        """The time of day where nobody sets the clock: time.time() and what went by at once."""
+        return time.time() + self.leapt
+
+    # -- what the program does
+
+    @property
+    def polls(self) -> int:
+        """How often it asked epoll: a few for each turn of its loop."""
+        return self._get(self.POLLS)
+
+    def sleeps_until(self) -> float | None:
+        """Until when (steady) it sleeps if nothing comes; None: it is awake."""
+        at = self._get(self.ASLEEP_UNTIL)
+        return at / NS if at else None
+
+    def pass_by(self, seconds: float, quiet: Callable[[], bool] = lambda: True, *, step: float = 600,
+                until: Callable[[], bool] = lambda: False, patience: float = 60) -> None:
+        """Lets time go by: whenever the program sleeps and it is quiet (nothing is under way between it and others), it is at once
+        the moment until which it sleeps, yet at most step seconds later. An answer that takes its time while it only seems quiet thus
+        takes no longer than one step. Ends early where `until` says so; fails where nothing went by for so many true seconds."""
+        end = self.steady() + seconds
+        while self.steady() < end and not until():
+            at = wait_for(lambda: self._asleep(quiet), patience, "a moment at which nothing is under way")
+            now = self.steady()
+            if at > now:
+                self.leap(min(at - now, step, max(end - now, 0)) + 0.001)
+
+    def _asleep(self, quiet: Callable[[], bool]) -> float | None:
+        """Until when it sleeps: twice the same, and quiet in between."""
+        first, polls = self.sleeps_until(), self.polls
+        if first is None or not quiet():
+            return None
+        time.sleep(0.002)
+        return first if quiet() and (self.sleeps_until(), self.polls) == (first, polls) else None
+
+
+class TimedApi(ScriptedApi):
+    """A scripted D1 whose clock is that of the program under test before anybody set it. Its tokens live in true time."""
+
+    clock: Clock
+
+    def now(self) -> float:
+        return self.clock.now() + self.date_skew
