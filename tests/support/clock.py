@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import ssl
 import struct
 import tempfile
 import time
@@ -29,13 +30,13 @@ FOR_EVER = 2**63 - 1
 class Clock:
     """The knobs of one clock_shim.c. Several programs may share them; only one of them may use epoll."""
 
-    WALL, LEAP, POLLS, ASLEEP_UNTIL = range(4)
+    WALL, LEAP, POLLS, ASLEEP_UNTIL, WAITING = range(5)
 
     def __init__(self) -> None:
         fd, name = tempfile.mkstemp(prefix="tb-clock-")
         self.path = Path(name)
-        os.ftruncate(fd, 4 * 8)
-        self._map = mmap.mmap(fd, 4 * 8)
+        os.ftruncate(fd, 5 * 8)
+        self._map = mmap.mmap(fd, 5 * 8)
         os.close(fd)
 
     def close(self) -> None:
@@ -101,31 +102,43 @@ class Clock:
         at = self._get(self.ASLEEP_UNTIL)
         return at / NS if at else None
 
-    def pass_by(self, seconds: float, quiet: Callable[[], bool] = lambda: True, *, step: float = 600,
-                until: Callable[[], bool] = lambda: False, patience: float = 60) -> None:
-        """Lets time go by: whenever the program sleeps and it is quiet (nothing is under way between it and others), it is at once
-        the moment until which it sleeps, yet at most step seconds later. An answer that takes its time while it only seems quiet thus
-        takes no longer than one step. Ends early where `until` says so; fails where nothing went by for so many true seconds."""
+    @property
+    def waiting(self) -> int:
+        """On how many connections it waits for something: to be connected, or an answer to what it sent."""
+        return self._get(self.WAITING)
+
+    def pass_by(self, seconds: float, *, hanging: bool = False, step: float = 600, until: Callable[[], bool] = lambda: False,
+                patience: float = 60) -> None:
+        """Lets time go by: whenever the program sleeps and waits for nobody (hanging: nobody answers, so that it need not be waited for),
+        it is at once the moment until which it sleeps, yet at most step seconds later. Ends early where `until` says so; fails where
+        nothing went by for `patience` true seconds."""
         end = self.steady() + seconds
         while self.steady() < end and not until():
-            at = wait_for(lambda: self._asleep(quiet), patience, "a moment at which nothing is under way")
+            at = wait_for(lambda: self._asleep(hanging), patience, "a moment at which nothing is under way")
             now = self.steady()
             if at > now:
                 self.leap(min(at - now, step, max(end - now, 0)) + 0.001)
 
-    def _asleep(self, quiet: Callable[[], bool]) -> float | None:
-        """Until when it sleeps: twice the same, and quiet in between."""
+    def _asleep(self, hanging: bool) -> float | None:
+        """Until when it sleeps: twice the same."""
         first, polls = self.sleeps_until(), self.polls
-        if first is None or not quiet():
+        if first is None or (self.waiting and not hanging):
             return None
         time.sleep(0.002)
-        return first if quiet() and (self.sleeps_until(), self.polls) == (first, polls) else None
+        return first if (self.sleeps_until(), self.polls) == (first, polls) else None
 
 
 class TimedApi(ScriptedApi):
     """A scripted D1 whose clock is that of the program under test before anybody set it. Its tokens live in true time."""
 
-    clock: Clock
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        super().__init__()
 
     def now(self) -> float:
         return self.clock.now() + self.date_skew
+
+    def _make_context(self, name: str) -> ssl.SSLContext:
+        context = super()._make_context(name)
+        context.num_tickets = 0  # sent behind the handshake, they would look like an answer to what the client has sent meanwhile
+        return context

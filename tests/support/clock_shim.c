@@ -6,7 +6,8 @@
  *   leap_ns  is added to every clock, as if so much time had passed; what sleeps in epoll, in poll or on a timerfd until then wakes up.
  *
  * Otherwise time passes at its true pace, so that an answer which takes 20 ms takes 20 ms. The program tells in the same file how often it
- * asked epoll and until when (by its own monotonic clock) it sleeps, so that a test can count turns, and leap where nothing is missed.
+ * asked epoll, until when (by its own monotonic clock) it sleeps, and on how many connections it waits for something, so that a test can
+ * count turns, and leap where nothing is under way.
  *
  * Kernel calls are made directly: the sanitizers' own interceptors stand behind this library and are not ready when it is first asked.
  * nanosleep, and waiting for a mutex or a condition, are left as they are.
@@ -17,10 +18,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -32,9 +35,10 @@ struct knobs {
 	_Atomic int64_t wall_ns, leap_ns; /* the test's */
 	_Atomic int64_t polls;            /* times that epoll was asked */
 	_Atomic int64_t asleep_until_ns;  /* 0: awake; INT64_MAX: until something comes */
+	_Atomic int64_t waiting;          /* connections on which the last thing was ours: connecting, or bytes sent */
 };
 
-enum { SLICE_MS = 5, MOST_TIMERS = 32, KERNEL_SIGSET = 8 };
+enum { SLICE_MS = 1, MOST_TIMERS = 32, MOST_SOCKETS = 4096, KERNEL_SIGSET = 8 };
 
 /* A timer of the kernel's that has to be set anew when time leaps. */
 struct timer {
@@ -45,8 +49,11 @@ struct timer {
 	int64_t shift_ns; /* that the kernel's setting allows for */
 };
 
+enum side { NO_CONNECTION, OURS, THEIRS };
+
 static struct timer timers[MOST_TIMERS];
 static int n_timers;
+static _Atomic enum side sides[MOST_SOCKETS];
 
 static struct knobs *knobs(void)
 {
@@ -269,4 +276,51 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const si
 int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	return wait_for_poll(fds, n, (int64_t)timeout_ms * 1000000, NULL);
+}
+
+/* Whose turn it is on a connection now. */
+static void turn_to(int fd, enum side side)
+{
+	enum side before;
+
+	if (fd < 0 || fd >= MOST_SOCKETS)
+		return;
+	before = atomic_exchange(&sides[fd], side);
+	knobs()->waiting += (side == THEIRS) - (before == THEIRS);
+}
+
+static bool is_connection(int fd)
+{
+	return fd >= 0 && fd < MOST_SOCKETS && sides[fd] != NO_CONNECTION;
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	if (address->sa_family == AF_INET || address->sa_family == AF_INET6)
+		turn_to(fd, THEIRS);
+	return (int)syscall(SYS_connect, fd, address, length);
+}
+
+ssize_t send(int fd, const void *data, size_t length, int flags)
+{
+	ssize_t n = syscall(SYS_sendto, fd, data, length, flags, NULL, 0);
+
+	if (n > 0 && is_connection(fd))
+		turn_to(fd, THEIRS);
+	return n;
+}
+
+ssize_t recv(int fd, void *data, size_t length, int flags)
+{
+	ssize_t n = syscall(SYS_recvfrom, fd, data, length, flags, NULL, NULL);
+
+	if (n >= 0 && !(flags & MSG_PEEK) && is_connection(fd))
+		turn_to(fd, OURS);
+	return n;
+}
+
+int close(int fd)
+{
+	turn_to(fd, NO_CONNECTION);
+	return (int)syscall(SYS_close, fd);
 }
