@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/lock.h"
+#include "track/verdict.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -60,6 +61,18 @@ static bool bind_queue(const struct config *config, struct queue *queue, struct 
 	return queue_commit(queue, err);
 }
 
+/* That a row is ever put back for. */
+static int64_t longest_wait_ms(const struct config *config)
+{
+	int64_t longest = TRACK_MOST_RETRY_AFTER_MS;
+
+	for (size_t i = 0; i < config->n_endpoints; i++) {
+		if (config->endpoints[i].retry.most_ms > longest)
+			longest = config->endpoints[i].retry.most_ms;
+	}
+	return longest;
+}
+
 static bool open_queue(const struct config *config, int64_t now_ms, int64_t wall_ms, struct queue **ret_queue, int64_t *ret_in_doubt,
 		       struct error *err)
 {
@@ -67,7 +80,7 @@ static bool open_queue(const struct config *config, int64_t now_ms, int64_t wall
 
 	if (!queue_open(path, ret_queue, err) || !bind_queue(config, *ret_queue, err))
 		return false;
-	(void)queue_recover(*ret_queue, now_ms, wall_ms, ret_in_doubt);
+	(void)queue_recover(*ret_queue, longest_wait_ms(config), now_ms, wall_ms, ret_in_doubt);
 	return queue_commit(*ret_queue, err) && clear_spool(config, *ret_queue, err);
 }
 

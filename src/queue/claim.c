@@ -251,7 +251,7 @@ bool queue_unclaim(struct queue *queue, const struct queue_claim *claim, int64_t
 	return true;
 }
 
-bool queue_recover(struct queue *queue, int64_t now_ms, int64_t wall_ms, int64_t *ret_rows)
+bool queue_recover(struct queue *queue, int64_t longest_wait_ms, int64_t now_ms, int64_t wall_ms, int64_t *ret_rows)
 {
 	struct db *db = &queue->db;
 	int64_t after = 0, rows = 0;
@@ -278,7 +278,7 @@ bool queue_recover(struct queue *queue, int64_t now_ms, int64_t wall_ms, int64_t
 		struct lane *lane = &queue->lanes[i];
 
 		lane->endpoint = queue_endpoint_of(queue, lane->issuer);
-		if (db_change(db, db_use(db, LANE_CLAMP, "iii", lane->manifest, lane->issuer, now_ms + INT64_C(3600000))) < 0 ||
+		if (db_change(db, db_use(db, LANE_CLAMP, "iiiii", lane->manifest, lane->issuer, now_ms, longest_wait_ms, wall_ms)) < 0 ||
 		    !queue_lane_look_again(queue, lane))
 			return false;
 	}

@@ -94,18 +94,26 @@ bool queue_errand_failed(struct queue *queue, int64_t manifest, enum queue_erran
 	return db_change(db, db_use(db, ERRAND_FAILED, "izt", manifest, kind == QUEUE_RECEIPT ? again_ms : INT64_C(0), text)) >= 0;
 }
 
-bool queue_errand_receipt_at(struct queue *queue, int64_t *ret_wall_ms)
+bool queue_errand_receipts_at(struct queue *queue, int64_t *ret_first_ms, int64_t *ret_last_ms)
 {
-	sqlite3_stmt *statement = db_use(&queue->db, ERRAND_RECEIPT_AT, "");
-	int64_t at = INT64_MAX;
+	sqlite3_stmt *statement = db_use(&queue->db, ERRAND_RECEIPTS_AT, "");
+	int64_t first = INT64_MAX, last = INT64_MAX;
 
-	if (db_row(&queue->db, statement) && sqlite3_column_type(statement, 0) != SQLITE_NULL)
-		at = sqlite3_column_int64(statement, 0);
+	if (db_row(&queue->db, statement) && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
+		first = sqlite3_column_int64(statement, 0);
+		last = sqlite3_column_int64(statement, 1);
+	}
 	sqlite3_reset(statement);
 	if (!db_healthy(&queue->db))
 		return false;
-	*ret_wall_ms = at;
+	*ret_first_ms = first;
+	*ret_last_ms = last;
 	return true;
+}
+
+bool queue_errand_receipts_now(struct queue *queue, int64_t after_ms, int64_t wall_ms)
+{
+	return db_change(&queue->db, db_use(&queue->db, ERRAND_RECEIPTS_NOW, "ii", after_ms, wall_ms)) >= 0;
 }
 
 static int64_t last_row_of(struct queue *queue, int64_t manifest, int64_t *after)

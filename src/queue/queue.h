@@ -67,9 +67,10 @@ bool queue_bind_endpoint(struct queue *queue, int endpoint, const char *name, bo
 bool queue_bind_issuer(struct queue *queue, const char *issuer_id, int endpoint);
 bool queue_bind_source(struct queue *queue, int source, const char *name, const char *drop_directory);
 
-/* queue_recover settles what a crash left: rows still sending become in_doubt (detail `crash`), or queued where their endpoint resends; due
- * times are clamped to an hour ahead. ret_rows: how many were sending. */
-bool queue_recover(struct queue *queue, int64_t now_ms, int64_t wall_ms, int64_t *ret_rows);
+/* queue_recover settles what a crash left: rows still sending become in_doubt (detail `crash`), or queued where their endpoint resends. It
+ * also settles what a clock left that was put back since: a row that would wait longer than longest_wait_ms, which no row is ever told to,
+ * or whose last answer is yet to come, is due now. ret_rows: how many were sending. */
+bool queue_recover(struct queue *queue, int64_t longest_wait_ms, int64_t now_ms, int64_t wall_ms, int64_t *ret_rows);
 
 /* --- endpoints and sources, as the views show them --- */
 
@@ -183,8 +184,11 @@ bool queue_errand_receipt_done(struct queue *queue, int64_t manifest, int64_t op
 bool queue_errand_receipt_again(struct queue *queue, int64_t manifest, int64_t wall_ms, bool *ret_known);
 /* queue_errand_failed puts a receipt off and shows why in manifest_status.reason. */
 bool queue_errand_failed(struct queue *queue, int64_t manifest, enum queue_errand_kind kind, int64_t again_ms, const char *reason);
-/* queue_errand_receipt_at: wall-clock time of the earliest receipt due, or INT64_MAX. */
-bool queue_errand_receipt_at(struct queue *queue, int64_t *ret_wall_ms);
+/* queue_errand_receipts_at: wall-clock times of the earliest and the latest receipt due, or INT64_MAX both. */
+bool queue_errand_receipts_at(struct queue *queue, int64_t *ret_first_ms, int64_t *ret_last_ms);
+
+/* queue_errand_receipts_now has those that are due later than after_ms due at wall_ms. */
+bool queue_errand_receipts_now(struct queue *queue, int64_t after_ms, int64_t wall_ms);
 
 /* One row for a receipt or a rejects file; strings are borrowed until the callback returns. */
 struct queue_receipt_row {

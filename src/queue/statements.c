@@ -110,7 +110,9 @@ const char *const statement_sql[STATEMENT_N] = {
 	[ERRAND_FAILED] = "UPDATE manifest SET receipt_at = coalesce(?2, receipt_at), reason = CASE"
 			  " WHEN reason = '' OR reason LIKE 'receipt: %' OR reason LIKE 'rejects: %' OR reason LIKE 'archive: %' THEN ?3"
 			  " ELSE reason END WHERE manifest_id = ?1",
-	[ERRAND_RECEIPT_AT] = "SELECT min(receipt_at) FROM manifest WHERE receipt_at IS NOT NULL",
+	[ERRAND_RECEIPTS_AT] = "SELECT (SELECT min(receipt_at) FROM manifest WHERE receipt_at IS NOT NULL),"
+			       " (SELECT max(receipt_at) FROM manifest WHERE receipt_at IS NOT NULL)",
+	[ERRAND_RECEIPTS_NOW] = "UPDATE manifest SET receipt_at = ?2 WHERE receipt_at > ?1",
 	[ERRAND_RECEIPTS_AGAIN] = "UPDATE manifest SET receipt_at = ?1 WHERE receipt_at > ?1 AND reason LIKE 'receipt: %'",
 	[RECEIPT_ROWS] = "SELECT " RECEIPT_COLUMNS " WHERE row_id > ?1 AND row_id <= ?2 ORDER BY row_id LIMIT ?3",
 	[REJECT_ROWS] = "SELECT r.row_id, r.line, x.byte_offset, x.byte_length, x.column_name, r.detail"
@@ -146,7 +148,9 @@ const char *const statement_sql[STATEMENT_N] = {
 	[LANE_STORE] = "UPDATE lane SET next_row = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2",
 	[LANE_REMOVE] = "DELETE FROM lane WHERE manifest_id = ?1",
 	[LANE_PAUSE] = "UPDATE lane SET paused_clock = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2",
-	[LANE_CLAMP] = "UPDATE row SET due = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2 AND due > ?3",
+	/* A row without an answer was due at once when it was stored. */
+	[LANE_CLAMP] = "UPDATE row SET due = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2 AND due > ?3"
+		       " AND (due > ?3 + ?4 OR finished_at IS NULL OR finished_at > ?5)",
 	[CLAIM_FRESH] = "SELECT " REQUEST_COLUMNS " FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
 			" WHERE r.row_id BETWEEN ?1 AND ?2 AND r.state = 0 AND r.issuer_no = ?3 AND r.behind IS NULL AND r.due IS NULL"
 			" ORDER BY r.row_id LIMIT ?4",

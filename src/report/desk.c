@@ -22,7 +22,7 @@ struct desk {
 	int64_t wall_ms; /* of this turn */
 	struct round archive, rejects;
 	bool look_for_receipts;
-	int64_t receipt_at; /* as the database told it */
+	int64_t first_receipt_at, last_receipt_at; /* as the database told it; INT64_MAX: there is none due */
 	/* the file being written: one of the two, for this manifest */
 	struct rejects *rejects_job;
 	struct receipt *receipt_job;
@@ -39,7 +39,7 @@ struct desk *desk_new(const struct config *config, struct queue *queue)
 
 	desk->config = config;
 	desk->queue = queue;
-	desk->receipt_at = INT64_MAX;
+	desk->first_receipt_at = desk->last_receipt_at = INT64_MAX;
 	desk_look(desk);
 	return desk;
 }
@@ -217,14 +217,23 @@ static bool write_receipt(struct desk *desk)
 	return good;
 }
 
+/* The clock was put back since it was put off, which is never for longer than a day. */
+static bool is_too_far(const struct desk *desk, int64_t receipt_at)
+{
+	return receipt_at > desk->wall_ms && round_is_due(receipt_at, desk->wall_ms, DAY_MS);
+}
+
 static bool begin_receipt(struct desk *desk)
 {
-	/* A receipt that is further off than a day was put off before the clock was put back. */
-	int64_t due_by = desk->receipt_at > desk->wall_ms ? desk->receipt_at : desk->wall_ms;
 	struct error err;
-	bool good = queue_errand_next(desk->queue, QUEUE_RECEIPT, due_by, 0, &desk->errand);
+	bool good = true;
 
-	desk->receipt_at = INT64_MAX;
+	if (is_too_far(desk, desk->last_receipt_at)) {
+		good = queue_errand_receipts_now(desk->queue, desk->wall_ms + DAY_MS, desk->wall_ms);
+		desk->wrote = true;
+	}
+	good = good && queue_errand_next(desk->queue, QUEUE_RECEIPT, desk->wall_ms, 0, &desk->errand);
+	desk->first_receipt_at = desk->last_receipt_at = INT64_MAX;
 	if (!good || !desk->errand.manifest)
 		return good;
 	desk->look_for_receipts = true;
@@ -237,7 +246,7 @@ static bool begin_receipt(struct desk *desk)
 
 static bool is_receipt_due(const struct desk *desk)
 {
-	return round_is_due(desk->receipt_at, desk->wall_ms, DAY_MS);
+	return desk->first_receipt_at <= desk->wall_ms || is_too_far(desk, desk->last_receipt_at);
 }
 
 static bool work(struct desk *desk)
@@ -252,7 +261,7 @@ static bool work(struct desk *desk)
 		return begin_rejects(desk);
 	if (desk->look_for_receipts) {
 		desk->look_for_receipts = false;
-		if (!queue_errand_receipt_at(desk->queue, &desk->receipt_at))
+		if (!queue_errand_receipts_at(desk->queue, &desk->first_receipt_at, &desk->last_receipt_at))
 			return false;
 	}
 	return is_receipt_due(desk) ? begin_receipt(desk) : true;
@@ -298,7 +307,7 @@ int64_t desk_next_ms(const struct desk *desk)
 		return desk->rest_until_ms;
 	if (desk->look_for_receipts || desk->rejects_job || desk->receipt_job || is_receipt_due(desk))
 		return desk->wall_ms;
-	return earlier(rounds, desk->receipt_at);
+	return earlier(rounds, desk->first_receipt_at);
 }
 
 bool desk_complaint(struct desk *desk, struct text *ret_line)

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-enum { HOUR_MS = 3600 * 1000 };
-
 static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", NULL };
 static const char *const short_days[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", NULL };
 static const char *const long_days[] = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", NULL };
@@ -130,7 +128,7 @@ static int64_t delay_seconds(const char *value)
 	if (!is_digit(*value))
 		return -1;
 	for (; is_digit(*value); value++) {
-		if (seconds <= HOUR_MS)
+		if (seconds <= TRACK_MOST_RETRY_AFTER_MS)
 			seconds = seconds * 10 + (*value - '0');
 	}
 	return *skip_blanks(value) == '\0' ? seconds : -1;
@@ -144,11 +142,11 @@ int64_t track_retry_after(const char *value, int64_t now_wall_ms)
 		return -1;
 	seconds = delay_seconds(skip_blanks(value));
 	if (seconds >= 0)
-		return seconds * 1000 < HOUR_MS ? seconds * 1000 : HOUR_MS;
+		return seconds * 1000 < TRACK_MOST_RETRY_AFTER_MS ? seconds * 1000 : TRACK_MOST_RETRY_AFTER_MS;
 	date = track_http_date(value);
 	if (date == -1)
 		return -1;
 	if (date <= now_wall_ms)
 		return 0;
-	return now_wall_ms < date - HOUR_MS ? HOUR_MS : date - now_wall_ms;
+	return now_wall_ms < date - TRACK_MOST_RETRY_AFTER_MS ? TRACK_MOST_RETRY_AFTER_MS : date - now_wall_ms;
 }

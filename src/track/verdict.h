@@ -77,9 +77,11 @@ struct track_verdict track_judge(const struct track_answer *answer, const struct
 /* track_outcome_name gives "accepted", "refused", "in_doubt", "back", as attempt_history shows it. */
 const char *track_outcome_name(enum track_outcome outcome);
 
+enum { TRACK_MOST_RETRY_AFTER_MS = 60 * 60 * 1000 };
+
 /*
  * track_retry_after reads a Retry-After header (RFC 9110, 10.2.3): seconds or an HTTP date against now (ms since 1970). Gives milliseconds
- * from now, 0 to 1 h (longer is cut to 1 h, the past is 0), or -1 where the value is neither form.
+ * from now, 0 to 1 h (longer is cut to that, the past is 0), or -1 where the value is neither form.
  */
 int64_t track_retry_after(const char *value, int64_t now_wall_ms);
 

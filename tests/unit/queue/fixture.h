@@ -190,7 +190,7 @@ static inline void fixture_restart(struct fixture *f)
 
 	queue_close(f->queue);
 	fixture_open(f);
-	assert_true(queue_recover(f->queue, f->now, f->wall, &rows));
+	assert_true(queue_recover(f->queue, HOUR, f->now, f->wall, &rows));
 	commit(f);
 }
 

@@ -208,7 +208,7 @@ static void open_restored(struct fixture *f)
 	int64_t in_doubt_now, copied_at = 0;
 
 	fixture_open(f);
-	assert_true(queue_recover(f->queue, f->now, f->wall, &in_doubt_now));
+	assert_true(queue_recover(f->queue, HOUR, f->now, f->wall, &in_doubt_now));
 	commit(f);
 	assert_int_equal(in_doubt_now, 0);
 	assert_true(queue_restored(f->queue, &copied_at));

@@ -315,7 +315,7 @@ static bool try_errands(struct fixture *f)
 		queue_errand_free(&errand);
 	}
 	return queue_receipt_rows(f->queue, 1, 0, 9, see_nothing, NULL, &last) &&
-	       queue_reject_rows(f->queue, 1, 0, 9, see_nothing, NULL, &last) && queue_errand_receipt_at(f->queue, &at) &&
+	       queue_reject_rows(f->queue, 1, 0, 9, see_nothing, NULL, &last) && queue_errand_receipts_at(f->queue, &at, &last) &&
 	       queue_errand_archived(f->queue, 1, "x") && queue_errand_rejects_done(f->queue, 1) &&
 	       queue_errand_failed(f->queue, 1, QUEUE_RECEIPT, f->wall + 5, "no") && queue_errand_receipt_done(f->queue, 1, 99, 0);
 }
@@ -351,7 +351,7 @@ static bool try_turn(struct fixture *f, const struct queue_claim *claims)
 		return false;
 	queue_endpoint_open(f->queue, 0, true, f->now - 20000);
 	queue_endpoint_open(f->queue, 0, true, f->now);
-	return queue_recover(f->queue, f->now, f->wall, &rows);
+	return queue_recover(f->queue, HOUR, f->now, f->wall, &rows);
 }
 
 static void whatever_statement_fails_the_whole_turn_fails_and_can_be_done_again(void **state)

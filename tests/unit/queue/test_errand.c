@@ -14,10 +14,11 @@ static int64_t next_of(struct fixture *f, enum queue_errand_kind kind, int64_t a
 
 static int64_t receipt_at(struct fixture *f)
 {
-	int64_t at = -1;
+	int64_t first = -1, last = -1;
 
-	assert_true(queue_errand_receipt_at(f->queue, &at));
-	return at;
+	assert_true(queue_errand_receipts_at(f->queue, &first, &last));
+	assert_true(first <= last);
+	return first;
 }
 
 static void reject_whole(struct fixture *f, int64_t manifest, const char *reason)
@@ -357,7 +358,7 @@ static void in_a_spoiled_turn_no_errand_is_found(void **state)
 	queue_spoil(f->queue, &no);
 	assert_false(queue_errand_next(f->queue, QUEUE_REJECTS, f->wall, 0, &errand));
 	assert_int_equal(errand.manifest, 77);
-	assert_false(queue_errand_receipt_at(f->queue, &at));
+	assert_false(queue_errand_receipts_at(f->queue, &at, &at));
 	assert_false(queue_manifest_loading(f->queue, &loading));
 	assert_false(queue_manifest_of_original(f->queue, 0, "x", 1, 2, 3, &found));
 	assert_int_equal(at + loading.manifest + found, 3 * 77);

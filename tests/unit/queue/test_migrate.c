@@ -75,7 +75,7 @@ static void start(struct fixture *f)
 	int64_t rows;
 
 	fixture_open(f);
-	assert_true(queue_recover(f->queue, f->now, f->wall, &rows));
+	assert_true(queue_recover(f->queue, HOUR, f->now, f->wall, &rows));
 	commit(f);
 }
 

@@ -270,7 +270,7 @@ static void an_issuer_that_no_endpoint_has_any_more_waits_for_one(void **state)
 	assert_true(queue_open(f->path, &f->queue, &err));
 	assert_true(queue_bind_endpoint(f->queue, 0, "bank", false));
 	assert_true(queue_bind_issuer(f->queue, ISSUER_1, 0));
-	assert_true(queue_recover(f->queue, f->now, f->wall, &rows));
+	assert_true(queue_recover(f->queue, HOUR, f->now, f->wall, &rows));
 	commit(f);
 	assert_int_equal(claim(f, 0, 9), 1);
 	assert_string_equal(fixture_text(f, "SELECT waits_for FROM status WHERE card_id = 'b'"), "an endpoint for its issuer");

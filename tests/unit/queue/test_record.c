@@ -306,7 +306,7 @@ static void rows_that_were_being_sent_at_a_crash_are_in_doubt_or_queued_where_th
 	claim(f, 1, 9);
 	queue_close(f->queue);
 	fixture_open(f);
-	assert_true(queue_recover(f->queue, f->now, f->wall + 1, &rows));
+	assert_true(queue_recover(f->queue, HOUR, f->now, f->wall + 1, &rows));
 	commit(f);
 	assert_int_equal(rows, 4);
 	assert_string_equal(fixture_text(f, "SELECT group_concat(state || ' ' || detail || ' ' || (SELECT outcome FROM attempt_history h"
@@ -316,25 +316,38 @@ static void rows_that_were_being_sent_at_a_crash_are_in_doubt_or_queued_where_th
 	assert_string_equal(fixture_text(f, "SELECT outcome FROM attempt_history WHERE row_id = 2 AND attempt = 1"), "back");
 	/* The next row of the card in doubt still waits. */
 	assert_string_equal(claimed_cards(f, 0, 9), "");
-	assert_true(queue_recover(f->queue, f->now, f->wall + 2, &rows));
+	assert_true(queue_recover(f->queue, HOUR, f->now, f->wall + 2, &rows));
 	commit(f);
 	assert_int_equal(rows, 2);
 }
 
-static void due_times_that_a_wrong_clock_stored_are_at_most_an_hour_ahead_after_a_start(void **state)
+static void a_row_that_waits_longer_than_any_is_told_to_goes_at_the_next_start(void **state)
 {
 	struct fixture *f = *state;
-	struct answer far = back(f->now + INT64_C(86400000) * 3650, 0), near = back(f->now + 5000, 0);
+	struct answer far = back(f->now + HOUR + 1, 0), near = back(f->now + HOUR, 0);
 
 	load(f, "a b");
 	claim(f, 0, 2);
 	answer_one(f, 0, &far);
 	answer_one(f, 1, &near);
 	fixture_restart(f);
-	assert_int_equal(queue_next_due(f->queue, 0, f->now), f->now + 5000);
-	assert_int_equal(fixture_number(f, "SELECT due FROM row WHERE row_id = 1"), f->now + HOUR);
-	f->now += HOUR;
-	assert_int_equal(claim(f, 0, 9), 2);
+	assert_string_equal(claimed_cards(f, 0, 9), "a");
+	assert_int_equal(queue_next_due(f->queue, 0, f->now), f->now + HOUR);
+}
+
+static void a_clock_that_is_put_back_between_runs_holds_up_no_row(void **state)
+{
+	struct fixture *f = *state;
+	struct answer waits = back(f->now + 5000, 0);
+
+	load(f, "a b b");
+	claim(f, 0, 2);
+	answer_one(f, 0, &waits);
+	answer_one(f, 1, &accepted);
+	f->now -= HOUR / 2;
+	f->wall -= HOUR / 2;
+	fixture_restart(f);
+	assert_string_equal(claimed_cards(f, 0, 9), "a b");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup_open, fixture_teardown)
@@ -357,7 +370,8 @@ int main(void)
 		T(a_row_whose_time_is_over_is_still_accepted_or_refused),
 		T(a_claim_that_was_never_sent_is_undone_as_if_it_had_not_been),
 		T(rows_that_were_being_sent_at_a_crash_are_in_doubt_or_queued_where_their_endpoint_resends),
-		T(due_times_that_a_wrong_clock_stored_are_at_most_an_hour_ahead_after_a_start),
+		T(a_row_that_waits_longer_than_any_is_told_to_goes_at_the_next_start),
+		T(a_clock_that_is_put_back_between_runs_holds_up_no_row),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,6 +205,43 @@ static void nothing_is_done_in_a_turn_in_which_something_was_changed(void **stat
 	its_files_are();
 }
 
+static void a_clock_that_is_put_back_makes_no_receipt_wait(void **state)
+{
+	int64_t wall_ms = stand.wall_ms;
+
+	(void)state;
+	released(LYON, "usual.csv");
+	run();
+	stand.wall_ms += 3650 * INT64_C(1) * DAY_MS;
+	released(LYON, "then.csv");
+	desk_look(desk);
+	turn();
+	run();
+	stand.wall_ms = wall_ms + MINUTE_MS;
+	assert_int_equal(unlink(below("out/usual.1.receipt.csv")), 0);
+	assert_int_equal(unlink(below("out/then.2.receipt.csv")), 0);
+	turn();
+	run();
+	assert_file("out/usual.1.receipt.csv", RECEIPT_HEADER "2,C1,PRODUCTION,queued,,,,\r\n"
+							      "3,'=cmd,,rejected,,,,SITE: is bad\r\n"
+							      "TRAILER,2,0,OPEN\r\n");
+	assert_file("out/then.2.receipt.csv", RECEIPT_HEADER "2,C2,PRODUCTION,queued,,,,\r\n"
+							     "3,'=cmd,,rejected,,,,SITE: is bad\r\n"
+							     "TRAILER,2,0,OPEN\r\n");
+	assert_int_equal(desk_next_ms(desk), stand.wall_ms + DAY_MS);
+	/* One of them is in time, and the other one is put back behind it. */
+	run_after(DAY_MS);
+	released(LYON, "late.csv");
+	desk_look(desk);
+	turn();
+	run();
+	stand.wall_ms -= DAY_MS / 2;
+	assert_int_equal(unlink(below("out/late.3.receipt.csv")), 0);
+	turn();
+	run();
+	assert_int_equal(access(below("out/late.3.receipt.csv"), F_OK), 0);
+}
+
 static void a_missing_directory_holds_up_no_other_source_and_is_told_once(void **state)
 {
 	(void)state;
@@ -441,6 +478,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_released_manifest_gets_all_its_files),
 		TEST(a_receipt_is_written_once_a_day_and_when_it_settles),
+		TEST(a_clock_that_is_put_back_makes_no_receipt_wait),
 		TEST(a_duplicate_gets_a_receipt_and_an_archive_copy),
 		TEST(a_rejected_manifest_has_no_rejects_file),
 		TEST(nothing_is_done_in_a_turn_in_which_something_was_changed),
