@@ -58,6 +58,20 @@ def shut(sock: ssl.SSLSocket) -> None:
         pass
 
 
+def close(sock: ssl.SSLSocket, how: str) -> None:
+    """close: with TLS's close_notify; drop: without; reset: RST."""
+    try:
+        if how == "reset":
+            reset_on_close(sock)
+        elif how == "close":
+            sock.settimeout(0)  # the alert is sent, the client's own is not waited for
+            sock.unwrap()
+    except (OSError, ValueError):
+        pass
+    finally:
+        sock.close()
+
+
 class Connection:
     def __init__(self, sock: ssl.SSLSocket, number: int) -> None:
         self.sock = sock
@@ -105,14 +119,4 @@ class Connection:
             pass
 
     def close(self, how: str) -> None:
-        """close: with TLS's close_notify; drop: without; reset: RST."""
-        try:
-            if how == "reset":
-                reset_on_close(self.sock)
-            elif how == "close":
-                self.sock.settimeout(0)  # the alert is sent, the client's own is not waited for
-                self.sock.unwrap()
-        except (OSError, ValueError):
-            pass
-        finally:
-            self.sock.close()
+        close(self.sock, how)
