@@ -53,7 +53,7 @@ class Behaviour:
             return self.body is None or b"OPERATION_NOT_ALLOWED" not in self.body
         return self.status in (401, 407, 429, 503) or 300 <= self.status < 400
 
-    def _content(self, operation_id: str) -> bytes:
+    def content(self, operation_id: str) -> bytes:
         if self.body is not None:
             return self.body.replace(b"{id}", operation_id.encode())
         if self.status == 202:
@@ -67,7 +67,7 @@ class Behaviour:
         if self.raw is not None:
             head, body = self.raw.replace(b"{id}", operation_id.encode()), b""
         else:
-            body = self._content(operation_id)
+            body = self.content(operation_id)
             lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}", f"Date: {date}"]
             if self.status not in (204, 304):
                 lines.append(f"Content-Length: {len(body)}")

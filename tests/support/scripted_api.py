@@ -1,9 +1,10 @@
-"""A D1 that does what a test tells it: HTTPS with client certificates, the token endpoint, and "Track Card".
+"""A D1 that does what a test tells it: HTTPS with client certificates, over HTTP/1.1, HTTP/2 or both, the token endpoint, and "Track Card".
 
 It judges every assertion and every request by D1's published rules, records each request that it read whole before it answers, and
-misbehaves on cue: by a callable (`on_track`), by the card id's prefix (behaviours.CARDS), or by switches for the whole server.
+misbehaves on cue: by a callable (`on_track`), by the card id's prefix (behaviours.CARDS, and over HTTP/2 http2_behaviours.CARDS as well), or
+by switches for the whole server.
 
-    python3 scripted_api.py --dir DIR [--port N] [--ledger FILE] [--token-life S] [--delay MS]
+    python3 scripted_api.py --dir DIR [--port N] [--ledger FILE] [--token-life S] [--delay MS] [--protocols h2,http/1.1]
 
 makes DIR/pki where it is missing, prints "listening 127.0.0.1:PORT pid=N" and runs until TERM.
 """
@@ -32,20 +33,26 @@ import behaviours
 import d1_rules
 import es256
 import http1
+import http2
 import pki
+import scripted_http2
 from behaviours import Behaviour
 from ledger import Request, TokenRequest
 
 TOKEN_PATH = "/authz/v1/oauth2/token"
+ForCard = Callable[[str, int, int], Behaviour]  # card id, how many of it before, the request's number on its connection
 
 
 class ScriptedApi:
     """Starts with `start` or as a context manager. All switches may be thrown at any time from any thread."""
 
     def __init__(self, pki_directory: str | os.PathLike[str] | None = None, *, port: int = 0, ledger: str | os.PathLike[str] | None = None,
-                 issuer: str = "BANKFR0001", issuers: Iterable[str] = (), key_id: str = "2026-01") -> None:
+                 issuer: str = "BANKFR0001", issuers: Iterable[str] = (), key_id: str = "2026-01",
+                 protocols: Iterable[str] = ("http/1.1",)) -> None:
         self.pki = Path(pki_directory) if pki_directory else pki.shared()
         self.issuer, self.issuers, self.key_id = issuer, frozenset(issuers) | {issuer}, key_id
+        self.protocols = list(protocols)  # offered by ALPN, the best first: h2, http/1.1
+        self.http2 = http2.Limits()  # of new connections
         self.token_life: float = 900
         self.delay = 0.0  # seconds before every answer
         self.requests_per_connection = 0  # 0: no limit
@@ -54,7 +61,8 @@ class ScriptedApi:
         self.accepting: Literal["serve", "close", "reset", "hang", "garbage"] = "serve"  # anything else: before the TLS handshake
         # records
         self.requests: list[Request] = []
-        self.unread: list[str] = []  # card ids of requests whose body was not read, as scripted
+        self.unread: list[str] = []  # card ids of requests whose body was not read, as scripted; over HTTP/2 also where it never came
+        self.refused_streams: list[str] = []  # card ids of HTTP/2 streams that a GOAWAY or too many of them left unserved
         self.malformed: list[str] = []  # what could not be understood as a request
         self.token_requests: list[TokenRequest] = []
         self.connections = 0
@@ -70,9 +78,9 @@ class ScriptedApi:
         self._token_behaviour = behaviours.TOKENS["ok"]
         self._token_times = 0
         self._lock = threading.Lock()
-        self._open: set[http1.Connection] = set()
+        self._open: set[http1.Connection | http2.Connection] = set()
         self._accepted: set[ssl.SSLSocket | None] = set()  # not yet through the handshake
-        self._draining: set[http1.Connection] = set()
+        self._draining: set[http1.Connection | http2.Connection] = set()
         self._stopped = threading.Event()
         self._date_cache = (0, "")
         self._key = es256.public_key(self.pki / "jwt.pub")
@@ -159,9 +167,12 @@ class ScriptedApi:
     def end_idle_connections(self) -> None:
         with self._lock:
             self._draining |= self._open
-            idle = [c for c in self._open if not c.busy]
-        for connection in idle:
-            http1.shut(connection.sock)
+            connections = list(self._open)
+        for connection in connections:
+            if isinstance(connection, http2.Connection):
+                connection.drain()
+            elif not connection.busy:
+                http1.shut(connection.sock)
 
     def drop_connections(self) -> None:
         """Ends every connection at once, whatever is under way."""
@@ -197,7 +208,7 @@ class ScriptedApi:
     def now(self) -> float:
         return time.time() + self.date_skew
 
-    def _date(self) -> str:
+    def date(self) -> str:
         second = int(self.now())
         if second != self._date_cache[0]:
             self._date_cache = (second, formatdate(second, usegmt=True))
@@ -211,7 +222,7 @@ class ScriptedApi:
         context.load_cert_chain(self.pki / f"{name}.pem", self.pki / f"{name}.key")
         context.load_verify_locations(self.pki / "ca.pem")
         context.verify_mode = ssl.CERT_REQUIRED
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(self.protocols)
         return context
 
     @staticmethod
@@ -258,14 +269,12 @@ class ScriptedApi:
         finally:
             with self._lock:
                 self._accepted.discard(sock)
-        connection = http1.Connection(sock, number)
+        connection = self._connection(sock, number)
         with self._lock:
             self._open.add(connection)
         how = "drop"
         try:
-            while how := self._one_request(connection):
-                if how != "keep":
-                    break
+            how = connection.run() if isinstance(connection, http2.Connection) else self._serve_http1(connection)
         except http1.Malformed as e:
             self.malformed.append(str(e))
         except (OSError, ValueError):
@@ -275,6 +284,19 @@ class ScriptedApi:
                 self._open.discard(connection)
                 self._draining.discard(connection)
             connection.close(how or "close")
+
+    def _connection(self, sock: ssl.SSLSocket, number: int) -> http1.Connection | http2.Connection:
+        chosen = sock.selected_alpn_protocol() or self.protocols[-1]
+        if chosen == "http/1.1":
+            return http1.Connection(sock, number)
+        limits = replace(self.http2, requests=self.requests_per_connection, announce_last=self.announce_last)
+        return http2.Connection(sock, number, scripted_http2.Answers(self), limits)
+
+    def _serve_http1(self, connection: http1.Connection) -> str:
+        how = "keep"
+        while how == "keep":
+            how = self._one_request(connection)
+        return how
 
     def _handshake(self, sock: ssl.SSLSocket) -> None:
         if self.accepting == "serve":
@@ -297,35 +319,37 @@ class ScriptedApi:
             return ""
         connection.requests += 1
         with self._lock:
-            connection.busy = True
-            self.in_flight += 1
             self.header_names.update(head.headers.keys())
-            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        connection.busy = True
+        self.begin()
         try:
             return self._exchange(connection, head)
         finally:
-            with self._lock:
-                connection.busy = False
-                self.in_flight -= 1
+            connection.busy = False
+            self.end()
+
+    def begin(self) -> None:
+        """A request is under way, until `end`."""
+        with self._lock:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+
+    def end(self) -> None:
+        with self._lock:
+            self.in_flight -= 1
 
     def _exchange(self, connection: http1.Connection, head: http1.Head) -> str:
-        if head.target == TOKEN_PATH:
-            body = connection.read_body(head.content_length(), expects_continue="expect" in head.headers)
-            behaviour, operation_id = self._token(head, body)
-        else:
-            unread = self._unread(head, connection)
-            if unread:
-                self._stopped.wait(unread.delay)
-                return unread.end
-            body = connection.read_body(head.content_length(), expects_continue="expect" in head.headers)
-            behaviour, operation_id = self._track(connection, head, body)
-        if behaviour.headers:
-            behaviour = behaviours.with_location(behaviour, head.target)
+        unread = self.unread_behaviour(head, connection.requests, behaviours.for_card)
+        if unread:
+            self._stopped.wait(unread.delay)
+            return unread.end
+        body = connection.read_body(head.content_length(), expects_continue="expect" in head.headers)
+        behaviour, operation_id = self.judge(head, body, connection.number, connection.requests, behaviours.for_card)
         wait = self.delay + behaviour.delay
         if wait:
             self._stopped.wait(wait)
         last = connection.requests == self.requests_per_connection
-        data = behaviour.answer(operation_id, self._date(), last=last and self.announce_last)
+        data = behaviour.answer(operation_id, self.date(), last=last and self.announce_last)
         if data:
             connection.send(data, behaviour.drip)
         if behaviour.end == "hang":
@@ -334,6 +358,14 @@ class ScriptedApi:
         if behaviour.end == "keep" and (last or connection in self._draining):
             return "close"
         return behaviour.end
+
+    def judge(self, head: http1.Head, body: bytes, connection: int, nth: int, for_card: ForCard) -> tuple[Behaviour, str]:
+        """A request that was read whole, recorded: what to answer, with which token or operationId."""
+        if head.target == TOKEN_PATH:
+            behaviour, given = self._token(head, body)
+        else:
+            behaviour, given = self._track(head, body, connection, nth, for_card)
+        return (behaviours.with_location(behaviour, head.target) if behaviour.headers else behaviour), given
 
     # -- the token endpoint
 
@@ -371,12 +403,12 @@ class ScriptedApi:
 
     # -- track
 
-    def _unread(self, head: http1.Head, connection: http1.Connection) -> Behaviour | None:
+    def unread_behaviour(self, head: http1.Head, nth: int, for_card: ForCard) -> Behaviour | None:
         """The behaviour, where the request's body is not to be read at all."""
         match = d1_rules.TRACK_PATH.fullmatch(head.target)
         if not match:
             return None
-        behaviour = behaviours.for_card(match[2], self._times[match[2]], connection.requests)
+        behaviour = for_card(match[2], self._times[match[2]], nth)
         if behaviour.read_body:
             return None
         with self._lock:
@@ -384,7 +416,7 @@ class ScriptedApi:
             self.unread.append(match[2])
         return behaviour
 
-    def _track(self, connection: http1.Connection, head: http1.Head, body: bytes) -> tuple[Behaviour, str]:
+    def _track(self, head: http1.Head, body: bytes, connection: int, nth: int, for_card: ForCard) -> tuple[Behaviour, str]:
         headers = head.headers
         match = d1_rules.TRACK_PATH.fullmatch(head.target)
         issuer, card = match.groups() if match else ("", "")
@@ -410,9 +442,9 @@ class ScriptedApi:
             before = self._times[card]
             self._times[card] += 1
         request = Request(n=0, t=time.time(), issuer=issuer, card=card, type=kind, body=body.decode("utf-8", "replace"),
-                          correlation=correlation, bearer_ok=bearer_ok, connection=connection.number, nth=connection.requests,
+                          correlation=correlation, bearer_ok=bearer_ok, connection=connection, nth=nth,
                           of_card=before, bad=fault)
-        behaviour = self._plan(request, planned or (0 if bearer_ok else 401))
+        behaviour = self._plan(request, planned or (0 if bearer_ok else 401), for_card)
         request.behaviour, request.status, request.nothing_done = behaviour.name, behaviour.status, behaviour.nothing_done()
         if behaviour.gives_operation():
             request.operationId = secrets.token_hex(16)
@@ -423,7 +455,7 @@ class ScriptedApi:
                 os.write(self._ledger, request.line())
         return behaviour, request.operationId
 
-    def _plan(self, request: Request, planned: int) -> Behaviour:
+    def _plan(self, request: Request, planned: int, for_card: ForCard) -> Behaviour:
         if self._outage:
             return self._outage
         if planned:
@@ -432,7 +464,7 @@ class ScriptedApi:
             behaviour = script(request)
             if behaviour:
                 return behaviour
-        return behaviours.for_card(request.card, request.of_card, request.nth)
+        return for_card(request.card, request.of_card, request.nth)
 
 
 def main(arguments: list[str]) -> int:
@@ -442,10 +474,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--ledger", help="append each request read, one JSON object a line")
     parser.add_argument("--token-life", type=int, default=900, help="seconds")
     parser.add_argument("--delay", type=float, default=0, help="milliseconds before every answer")
+    parser.add_argument("--protocols", default="http/1.1", help="offered by ALPN, the best first: h2,http/1.1")
     options = parser.parse_args(arguments)
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    api = ScriptedApi(pki.make(os.path.join(options.dir, "pki")), port=options.port, ledger=options.ledger)
+    api = ScriptedApi(pki.make(os.path.join(options.dir, "pki")), port=options.port, ledger=options.ledger,
+                      protocols=options.protocols.split(","))
     api.token_life = options.token_life
     api.delay = options.delay / 1000
     with api:
