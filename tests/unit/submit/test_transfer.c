@@ -253,7 +253,7 @@ static void a_time_out_in_mid_body_was_not_sent_whole(void **state)
 	connect_client(&pair);
 	result = exchange_large(&pair, "/unread");
 	assert_int_equal(result.status, 0);
-	assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
+	assert_int_equal(result.fault, HTTP_FAULT_TIME_OUT);
 	assert_false(result.body_handed_over);
 	assert_in_range(result.took_ms, 450, 5000);
 	assert_int_equal(tls_server_seen(pair.server).requests, 1);
@@ -272,7 +272,7 @@ static void a_time_out_behind_a_small_body_was_sent_whole(void **state)
 	connect_client(&pair);
 	result = exchange(&pair, "/unread");
 	assert_int_equal(result.status, 0);
-	assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
+	assert_int_equal(result.fault, HTTP_FAULT_TIME_OUT);
 	assert_true(result.body_handed_over);
 	assert_int_equal(tls_server_seen(pair.server).bodies, 0);
 	close_pair(&pair);
