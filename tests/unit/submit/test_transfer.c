@@ -237,7 +237,8 @@ static void what_breaks_in_mid_body_was_not_sent_whole(void **state)
 		assert_int_equal(result.fault, HTTP_FAULT_CONNECTION);
 		assert_false(result.body_handed_over);
 		assert_int_equal(tls_server_seen(pair.server).requests, used + 1);
-		assert_int_equal(tls_server_seen(pair.server).connections, 1);
+		/* Where a used connection broke, libcurl may connect again before it finds that it cannot rewind. */
+		assert_in_range(tls_server_seen(pair.server).connections, 1, used + 1);
 		close_pair(&pair);
 	}
 }
