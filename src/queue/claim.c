@@ -109,15 +109,23 @@ static bool take(struct queue *queue, struct lane *lane, struct queue_claim *cla
 			    claim->manifest, ROW_QUEUED, ROW_SENDING);
 }
 
+/* Rows that were put back have every other place: if they are put back again and again, they must not hold up the rest, and what becomes of
+ * them alone says little about the endpoint. */
+static size_t share_of_due(struct lane *lane, size_t most)
+{
+	lane->due_next = !lane->due_next;
+	return (most + lane->due_next) / 2;
+}
+
 static bool claim_from(struct queue *queue, struct lane *lane, size_t most, int64_t now_ms, int64_t wall_ms,
 		       struct queue_claim *const *ret_claims, size_t *ret_n)
 {
 	size_t n = 0, fresh = 0;
-	bool due = lane->next_due <= now_ms;
+	bool due = lane->next_due <= now_ms, untried = lane->next_row <= lane->last_row;
 
-	if (due && !find_due(queue, lane, most, now_ms, ret_claims, &n))
+	if (due && !find_due(queue, lane, untried ? share_of_due(lane, most) : most, now_ms, ret_claims, &n))
 		return false;
-	if (n < most && lane->next_row <= lane->last_row && !find_fresh(queue, lane, most - n, ret_claims + n, &fresh))
+	if (n < most && untried && !find_fresh(queue, lane, most - n, ret_claims + n, &fresh))
 		return false;
 	n += fresh;
 	if (!draw_correlations(queue, ret_claims, n))

@@ -25,8 +25,9 @@ struct lane {
 	int64_t next_row, last_row;
 	int64_t next_due; /* of the rows it passed; INT64_MAX: none */
 	bool paused;
-	bool moved;   /* next_row is to be stored */
-	int refusals; /* running, with this status and code; counted in the manifest's first lane */
+	bool moved;    /* next_row is to be stored */
+	bool due_next; /* rows that were put back and rows never tried go in turn */
+	int refusals;  /* running, with this status and code; counted in the manifest's first lane */
 	int refusal_status;
 	char refusal_code[TRACK_MOST_ERROR_CODE + 1];
 };

@@ -71,15 +71,19 @@ static void token_ended(void *user, enum token_trouble trouble, const char *deta
 		endpoint_changed(e, state, reason, detail);
 }
 
+static bool told_again(const struct flight *f)
+{
+	return f->claim.attempts > 1 && f->claim.last_status == f->http_status;
+}
+
 /* When a row that was put back may go again. A 401 costs it nothing, unless the token was fresh, or it is told so again: then asking at
  * once would only spin, and cost a token each time. */
 static int64_t due_of(const struct endpoint *e, const struct flight *f, int64_t retry_after_ms, bool fresh)
 {
 	int step = f->claim.attempts > 30 ? 30 : (int)f->claim.attempts - 1;
-	bool again = f->verdict.health == TRACK_HEALTH_TOKEN && (fresh || f->claim.last_status == f->http_status);
 	int64_t wait = 0;
 
-	if (f->verdict.later || again)
+	if (f->verdict.later || (f->verdict.health == TRACK_HEALTH_TOKEN && (fresh || told_again(f))))
 		wait = pace_backoff_ms(e->config->retry.first_ms, e->config->retry.most_ms, step, random_fraction());
 	if (retry_after_ms > wait)
 		wait = retry_after_ms;
@@ -107,8 +111,9 @@ static void take_health(struct endpoint *e, struct flight *f, int64_t retry_afte
 		.health = f->verdict.health,
 		.card = card_number(&f->claim.request),
 		.token_was_fresh = fresh,
+		.again = told_again(f),
+		.under_way = e->n_sent,
 		.retry_after_ms = retry_after_ms,
-		.sent_ms = f->sent_ms,
 		.now_ms = e->submit->now_ms,
 		.random = random_fraction(),
 	};
@@ -154,6 +159,7 @@ void endpoint_answered(void *user, const struct http_answer *answer)
 	bool fresh = token_is_fresh(e->token, f->token_generation);
 	int64_t retry_after;
 
+	e->n_sent--;
 	f->verdict = track_judge(&facts, &policy);
 	f->http_status = answer->status;
 	e->counts.attempts[f->verdict.outcome]++;

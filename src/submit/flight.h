@@ -24,7 +24,6 @@ struct flight {
 	struct endpoint *endpoint;
 	struct queue_claim claim;
 	uint64_t token_generation;
-	int64_t sent_ms; /* steady */
 	struct text url, body;
 	char correlation_id[17];
 	/* answered: */
@@ -45,6 +44,7 @@ struct endpoint {
 	struct flight *flights; /* config->concurrency of them */
 	struct flight **idle;   /* stack of the free ones */
 	size_t n_idle;
+	int n_sent;                  /* flights that are FLIGHT_SENT */
 	struct queue_claim **claims; /* room for one claim of all slots */
 	int64_t accepted_ms;         /* steady time of the last 202, 0: none yet */
 	int64_t token_expires_at;    /* as stored */

@@ -94,6 +94,13 @@ static enum pace_reason reason_of(enum track_health health)
 	return PACE_OUTAGE;
 }
 
+/* A card that is told so time and again may be the only one: what is too much for the endpoint, others show as well. */
+static void slow_down(struct pace *pace, const struct pace_event *event)
+{
+	if (!event->again)
+		speed_busy(&pace->speed);
+}
+
 /* Whether an open endpoint is to be paused for this answer. */
 static bool is_trouble(struct pace *pace, const struct pace_event *event)
 {
@@ -109,8 +116,11 @@ static bool is_trouble(struct pace *pace, const struct pace_event *event)
 		return false;
 	case TRACK_HEALTH_TOKEN: return event->token_was_fresh && is_believed(suspicion, event->card, 2);
 	case TRACK_HEALTH_FORBIDDEN: return is_believed(suspicion, event->card, 3);
-	case TRACK_HEALTH_BUSY: speed_busy(&pace->speed, event->sent_ms, event->now_ms); return ++pace->busy >= PACE_REPEATED;
-	case TRACK_HEALTH_SLOW: speed_busy(&pace->speed, event->sent_ms, event->now_ms); return ++pace->broken >= PACE_REPEATED;
+	case TRACK_HEALTH_BUSY:
+		slow_down(pace, event);
+		/* Turning away is quicker than answering: good answers may still come, and then it was only too much. */
+		return ++pace->busy >= PACE_REPEATED && event->under_way == 0;
+	case TRACK_HEALTH_SLOW: slow_down(pace, event); return ++pace->broken >= PACE_REPEATED;
 	case TRACK_HEALTH_BROKEN: return ++pace->broken >= PACE_REPEATED;
 	case TRACK_HEALTH_UNREACHABLE:
 	case TRACK_HEALTH_CERTIFICATE:

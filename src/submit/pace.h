@@ -50,11 +50,13 @@ struct pace {
 /* What pace is told of an answer. */
 struct pace_event {
 	enum track_health health;
-	uint64_t card;           /* any number that tells cards apart */
-	bool token_was_fresh;    /* with TRACK_HEALTH_TOKEN */
-	int64_t retry_after_ms;  /* or -1 */
-	int64_t sent_ms, now_ms; /* steady */
-	double random;           /* 0 <= random < 1, for the jitter */
+	uint64_t card;          /* any number that tells cards apart */
+	bool token_was_fresh;   /* with TRACK_HEALTH_TOKEN */
+	bool again;             /* the card was told the same at its last attempt */
+	int under_way;          /* other requests of the endpoint, whose answers are still to come */
+	int64_t retry_after_ms; /* or -1 */
+	int64_t now_ms;         /* steady */
+	double random;          /* 0 <= random < 1, for the jitter */
 };
 
 struct pace pace_new(int concurrency, double rate, int64_t first_ms, int64_t most_ms);

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-enum { LEAST_GAP_MS = 2, FIRST_GAP_MS = 16, LEAST_PATIENCE = 4, MOST_PATIENCE = 256 };
+enum { LEAST_GAP_MS = 2, FIRST_GAP_MS = 16, LEAST_PATIENCE = 2, MOST_PATIENCE = 256 };
 
 static double burst(const struct speed *speed)
 {
@@ -11,16 +11,16 @@ static double burst(const struct speed *speed)
 
 struct speed speed_new(int most, double rate, int64_t most_gap_ms)
 {
-	struct speed speed = { .most = most, .level = most, .rate = rate, .most_gap_ms = (double)most_gap_ms, .slowed_ms = INT64_MIN };
+	struct speed speed = { .most = most, .level = most, .rate = rate, .most_gap_ms = (double)most_gap_ms };
 
 	speed.tokens = burst(&speed);
 	return speed;
 }
 
-void speed_begin_slowly(struct speed *speed, bool mind_ceiling)
+void speed_begin_slowly(struct speed *speed, bool overwhelmed)
 {
-	if (!mind_ceiling)
-		speed->ceiling = 0;
+	speed->ceiling = overwhelmed ? speed->level : 0;
+	speed->patience = LEAST_PATIENCE;
 	speed->level = 1;
 	speed->doubling = true;
 	speed->good = speed->held = 0;
@@ -31,6 +31,14 @@ static void shrink_gap(struct speed *speed)
 	speed->gap_ms -= speed->gap_ms / (speed->doubling ? 2 : 32);
 	if (speed->gap_ms < LEAST_GAP_MS)
 		speed->gap_ms = 0;
+}
+
+/* Doubled until something good comes; after that it is near what it should be. */
+static void grow_gap(struct speed *speed)
+{
+	speed->gap_ms = speed->gap_ms > 0 ? speed->gap_ms * (speed->good ? 1.5 : 2) : FIRST_GAP_MS;
+	if (speed->gap_ms > speed->most_gap_ms)
+		speed->gap_ms = speed->most_gap_ms;
 }
 
 /* Trying the ceiling again costs answers of the kind that made it one. */
@@ -52,7 +60,7 @@ static void grow(struct speed *speed)
 			speed->doubling = false;
 		}
 	}
-	if (speed->ceiling && speed->level > speed->ceiling)
+	if (speed->ceiling && speed->level >= speed->ceiling)
 		speed->ceiling = 0;
 	speed->level = next < speed->most ? next : speed->most;
 	speed->held = 0;
@@ -72,30 +80,17 @@ void speed_good(struct speed *speed)
 		grow(speed);
 }
 
-/* Doubled until something good comes; after that it is near what it should be. */
-static void grow_gap(struct speed *speed)
+void speed_busy(struct speed *speed)
 {
-	speed->gap_ms = speed->gap_ms > 0 ? speed->gap_ms * (speed->good ? 1.5 : 2) : FIRST_GAP_MS;
-	if (speed->gap_ms > speed->most_gap_ms)
-		speed->gap_ms = speed->most_gap_ms;
-}
+	bool wrong = speed->ceiling && speed->level >= speed->ceiling;
 
-void speed_busy(struct speed *speed, int64_t sent_ms, int64_t now_ms)
-{
-	bool again = speed->ceiling && speed->level + 1 >= speed->ceiling;
-
-	if (sent_ms <= speed->slowed_ms)
-		return;
 	if (speed->level == 1)
 		grow_gap(speed);
-	speed->patience = again ? 2 * speed->patience : LEAST_PATIENCE;
-	if (speed->patience > MOST_PATIENCE)
-		speed->patience = MOST_PATIENCE;
+	speed->patience = wrong && speed->patience < MOST_PATIENCE ? 2 * speed->patience : wrong ? MOST_PATIENCE : LEAST_PATIENCE;
 	speed->ceiling = speed->level;
-	speed->level = speed->level > 1 ? speed->level / 2 : 1;
+	speed->level -= speed->level > 1;
 	speed->doubling = false;
 	speed->good = speed->held = 0;
-	speed->slowed_ms = now_ms;
 }
 
 static double tokens_at(const struct speed *speed, int64_t now_ms)

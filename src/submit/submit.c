@@ -201,8 +201,8 @@ static void send_row(struct endpoint *e, struct flight *f, int64_t now_ms)
 		.body_length = f->body.length,
 	};
 	f->token_generation = token_generation(e->token);
-	f->sent_ms = now_ms;
 	f->state = FLIGHT_SENT;
+	e->n_sent++;
 	e->submit->n_sent++;
 	http_post(e->client, &request, endpoint_answered, f);
 }
