@@ -161,7 +161,7 @@ class ScriptedApi:
         self._context.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings(action="ignore"):
             self._context.minimum_version = min(self._context.minimum_version, newest)
-        self._context.maximum_version = newest
+            self._context.maximum_version = newest
         self.end_idle_connections()
 
     def end_idle_connections(self) -> None:
