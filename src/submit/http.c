@@ -73,6 +73,8 @@ bool http_new(struct http **ret_http, struct error *err)
 {
 	struct http *http;
 
+	/* It would have libcurl write every connection's keys to a file. */
+	unsetenv("SSLKEYLOGFILE");
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return error_set(err, ERROR_INTERNAL, "libcurl cannot be initialised");
 	http = xcalloc(1, sizeof(*http));

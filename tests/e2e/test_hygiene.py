@@ -82,6 +82,14 @@ CipherString = ALL:@SECLEVEL=0
         self.assertEqual([len(api.of_card(f"card-{i}")) for i in (1, 2)], [1, 1])
         self.assertEqual(oracles.all_of(bureau), [])
 
+    def test_no_key_of_a_connection_is_written_down_whatever_the_environment_says(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="tb-keylog-"))
+        self.addCleanup(shutil.rmtree, folder)
+        bureau = self.bureau(self.api(), environment={"SSLKEYLOGFILE": str(folder / "keys")})
+        bureau.start()
+        self.sends(bureau, 1)
+        self.assertEqual((bureau.cli("check", "--online").returncode, list(folder.iterdir())), (0, []))
+
     def test_a_server_whose_certificate_does_not_hold_is_told_nothing(self) -> None:
         for name in ("wrong-host-server", "other-server", "expired-server"):
             with self.subTest(name):
