@@ -359,7 +359,7 @@ class AlertTest(Scene):
         self.put("other-client")
         api.limit_tls(newest)
         bureau.drop("a.csv", manifests.cards(["card-1", "card-2"]))
-        bureau.wait_endpoint("paused", "certificate")
+        bureau.wait(lambda: bureau.endpoint()["reason"] == "certificate", "a pause for the certificate")
         self.put("client")
         return bureau, api
 

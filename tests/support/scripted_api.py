@@ -264,6 +264,8 @@ class ScriptedApi:
             self._handshake(sock)
         except (OSError, ValueError) as e:
             self.refused_handshakes.append(str(e))
+            if sock and isinstance(e, ssl.SSLError):
+                self._let_read(sock)
             (sock or plain).close()
             return
         finally:
@@ -297,6 +299,17 @@ class ScriptedApi:
         while how == "keep":
             how = self._one_request(connection)
         return how
+
+    @staticmethod
+    def _let_read(sock: ssl.SSLSocket) -> None:
+        """A close with unread bytes would be a reset, which can overtake the alert that was sent."""
+        try:
+            sock.settimeout(2)
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+            while socket.socket.recv(sock, 65536):
+                pass
+        except OSError:
+            pass
 
     def _handshake(self, sock: ssl.SSLSocket) -> None:
         if self.accepting == "serve":
