@@ -116,18 +116,22 @@ class TableTest(unittest.TestCase):
         self.each(name, "accepted", ("accepted",), 202, "accepted without an operationId", least=least)
 
     def unread(self, name: str) -> None:
-        """The API read the head alone. Whether libcurl handed the body over before it saw the end is chance; the row follows from it."""
+        """The API read the head alone. Whether libcurl handed the body over before it saw the end is chance; the row follows from it. Where
+        it did not, and the connection had been used before, it may send the head again by itself, on a new one."""
         for where in ("new", "kept"):
             with self.subTest(where):
                 card = f"{name}-{where}"
                 row = self.bureau.row(card)
                 attempts = self.attempts(row)
                 self.assertIn(card, self.api.unread)
-                if attempts[0]["detail"].startswith(WHOLE):
+                detail = attempts[0]["detail"] or ""
+                if where == "kept" and attempts[0]["outcome"] == "accepted":
+                    self.assertEqual((row["attempts"], [r.nth for r in self.api.of_card(card)]), (1, [1]))
+                elif detail.startswith(WHOLE):
                     self.assertEqual((row["state"], row["attempts"], attempts[0]["outcome"]), ("in_doubt", 1, "in_doubt"))
                     self.assertEqual(self.api.of_card(card), [])
                 else:
-                    self.assertTrue(attempts[0]["detail"].startswith(NOT_WHOLE), attempts)
+                    self.assertTrue(detail.startswith(NOT_WHOLE), attempts)
                     self.assertEqual((row["state"], [a["outcome"] for a in attempts]), ("accepted", ["back", "accepted"]))
                     self.assertEqual(len(self.api.of_card(card)), 1)
 
@@ -255,7 +259,7 @@ class Scene(unittest.TestCase):
 class ConnectionTest(Scene):
     def test_a_kept_connection_that_ended_meanwhile_costs_nothing(self) -> None:
         bureau, api = self.scene()
-        api.end_idle_connections()
+        bureau.wait(api.all_ended, "the end of kept connections")
         bureau.drop("a.csv", manifests.cards(["card-1"]))
         self.ends_accepted(bureau, api, "card-1", attempts=1)
         self.assertEqual(api.of_card("card-1")[0].nth, 1)
@@ -310,7 +314,7 @@ class ConnectionTest(Scene):
             with self.subTest(how):
                 bureau, api = self.scene()
                 api.accepting = how  # type: ignore[assignment]
-                api.end_idle_connections()
+                bureau.wait(api.all_ended, "the end of kept connections")
                 bureau.drop("a.csv", manifests.cards(["card-1"]))
                 self.was_not_sent(bureau, "card-1")
                 api.accepting = "serve"
@@ -319,7 +323,7 @@ class ConnectionTest(Scene):
     def test_a_time_out_in_the_handshake_was_not_sent(self) -> None:
         bureau, api = self.scene(connect_timeout="500ms")
         api.accepting = "hang"
-        api.end_idle_connections()
+        bureau.wait(api.all_ended, "the end of kept connections")
         bureau.drop("a.csv", manifests.cards(["card-1"]))
         self.was_not_sent(bureau, "card-1")
         api.accepting = "serve"
@@ -358,6 +362,7 @@ class AlertTest(Scene):
         bureau, api = self.scene(tls={"certificate": str(self.keys / "client.pem"), "key": str(self.keys / "client.key")})
         self.put("other-client")
         api.limit_tls(newest)
+        bureau.wait(api.all_ended, "the end of kept connections")
         bureau.drop("a.csv", manifests.cards(["card-1", "card-2"]))
         bureau.wait(lambda: bureau.endpoint()["reason"] == "certificate", "a pause for the certificate")
         self.put("client")

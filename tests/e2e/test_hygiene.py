@@ -71,6 +71,7 @@ CipherString = ALL:@SECLEVEL=0
 
     def refuses_tls_1_1(self, api: ScriptedApi, bureau: Bureau) -> None:
         api.limit_tls(ssl.TLSVersion.TLSv1_1)
+        bureau.wait(api.all_ended, "the end of kept connections")
         bureau.drop("a.csv", manifests.cards(["card-1", "card-2"]))
         bureau.wait(lambda: bureau.endpoint()["reason"] == "outage", "a pause")
         self.assertIn("the request was not sent whole", bureau.wait_row("card-1", "queued")["detail"])
@@ -103,6 +104,7 @@ CipherString = ALL:@SECLEVEL=0
                 api.swap_certificate("server")
                 bureau.wait_manifest("a.csv")
                 api.swap_certificate(name)
+                bureau.wait(api.all_ended, "the end of kept connections")
                 seen = api.header_names.total()
                 bureau.drop("b.csv", manifests.cards(["card-2", "card-3"]))
                 bureau.wait(lambda: bureau.endpoint()["reason"] == "certificate", "the pause")
@@ -141,7 +143,7 @@ class ProxyTest(Scene):
         with Relay(api.port, proxy=True) as proxy:
             bureau = self.started(api, proxy=f"http://127.0.0.1:{proxy.port}")
             proxy.refusal = b"HTTP/1.1 407 Login\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"
-            api.end_idle_connections()
+            bureau.wait(api.all_ended, "the end of kept connections")
             bureau.drop("a.csv", manifests.cards(["card-1", "card-2"]))
             bureau.wait(lambda: bureau.endpoint()["reason"] == "proxy", "a pause for the proxy")
             self.assertEqual(bureau.rows("state NOT IN ('queued', 'sending', 'accepted')"), [])
@@ -158,7 +160,7 @@ class ProxyTest(Scene):
                 with Relay(api.port, proxy=True) as proxy:
                     bureau = self.started(api, proxy=f"http://127.0.0.1:{proxy.port}")
                     proxy.refusal = refusal
-                    api.end_idle_connections()
+                    bureau.wait(api.all_ended, "the end of kept connections")
                     bureau.drop("a.csv", manifests.cards(["card-1", "card-2"]))
                     bureau.wait(lambda: bureau.endpoint()["reason"] == "outage", "a pause")
                     self.assertIn("the request was not sent whole", bureau.wait_row("card-1", "queued")["detail"])

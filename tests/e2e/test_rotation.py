@@ -78,6 +78,7 @@ class RotationTest(unittest.TestCase):
         self.put("client.pem", "other-client.pem")
         self.put("client.key", "other-client.key")
         self.api.swap_certificate("server")
+        self.bureau.wait(self.api.all_ended, "the end of kept connections")
         self.drop()
         self.drains()
         self.assertEqual((self.api.refused_handshakes, self.bureau.rows("attempts <> 1")), ([], []))
@@ -87,6 +88,7 @@ class RotationTest(unittest.TestCase):
         shutil.copy(self.theirs / "other-ca.pem", self.theirs / "ca.pem")
         self.put("client.pem", "other-client.pem")
         self.api.swap_certificate("server")
+        self.bureau.wait(self.api.all_ended, "the end of kept connections")
         self.drop()
         self.waits_for("certificate")
         self.put("client.key", "other-client.key")
@@ -95,6 +97,7 @@ class RotationTest(unittest.TestCase):
 
     def test_a_new_ca_is_trusted_at_the_next_connection(self) -> None:
         self.api.swap_certificate("other-server")
+        self.bureau.wait(self.api.all_ended, "the end of kept connections")
         self.drop()
         self.waits_for("certificate")
         self.put("ca.pem", "other-ca.pem")
@@ -103,7 +106,7 @@ class RotationTest(unittest.TestCase):
 
     def test_an_old_ca_is_trusted_no_more_at_the_next_connection(self) -> None:
         self.put("ca.pem", "other-ca.pem")
-        self.api.end_idle_connections()
+        self.bureau.wait(self.api.all_ended, "the end of kept connections")
         heard = self.api.header_names.total()
         self.drop()
         self.waits_for("certificate")

@@ -176,7 +176,7 @@ CARDS: dict[str, Sequence[Behaviour]] = {
     "early": (Behaviour(name="early", read_body=False, end="close"),),
     "headclose": (Behaviour(name="headclose", read_body=False, end="close"), OK),
     "headreset": (Behaviour(name="headreset", read_body=False, end="reset"), OK),
-    "headlate": (Behaviour(name="headlate", read_body=False, delay=0.5, end="close"), OK),
+    "headlate": (Behaviour(name="headlate", read_body=False, delay=1.0, end="close"), OK),
     "cutstatus": (lost("cutstatus", "drop", "status"),),
     "hangstatus": (lost("hangstatus", "hang", "status"),),
     "i100close": (lost("i100close", "drop", before=b"HTTP/1.1 100 Continue\r\n\r\n"),),

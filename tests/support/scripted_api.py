@@ -174,6 +174,12 @@ class ScriptedApi:
             elif not connection.busy:
                 http1.shut(connection.sock)
 
+    def all_ended(self) -> bool:
+        """Ends idle connections, and tells whether none is left: one whose answer has just gone out may not be idle yet."""
+        self.end_idle_connections()
+        with self._lock:
+            return not self._open
+
     def drop_connections(self) -> None:
         """Ends every connection at once, whatever is under way."""
         with self._lock:
