@@ -290,6 +290,8 @@ bool queue_recover(struct queue *queue, int64_t longest_wait_ms, int64_t now_ms,
 		    !queue_lane_look_again(queue, lane))
 			return false;
 	}
+	if (db_change(db, db_use(db, ENDPOINTS_CLAMP, "iii", now_ms, longest_wait_ms, wall_ms)) < 0)
+		return false;
 	/* A receipt that could not be written is tried at once: somebody may have mended its directory. */
 	if (db_change(db, db_use(db, ERRAND_RECEIPTS_AGAIN, "i", wall_ms)) < 0)
 		return false;

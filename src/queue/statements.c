@@ -36,6 +36,11 @@ const char *const statement_sql[STATEMENT_N] = {
 			   " WHERE endpoint_no = ?1",
 	[ENDPOINT_SEEN] = "UPDATE endpoint SET last_accepted_at = ?2 WHERE endpoint_no = ?1",
 	[ENDPOINT_CLOCK] = "UPDATE endpoint SET open_ms = ?2 WHERE endpoint_no = ?1",
+	/* When a pause began is not kept; the last answers and the last manifest show whether the clock was put back since. */
+	[ENDPOINTS_CLAMP] = "UPDATE endpoint SET until = ?1 WHERE until > ?1 AND (until > ?1 + ?2 OR"
+			    " EXISTS (SELECT 1 FROM endpoint WHERE last_accepted_at > ?3) OR"
+			    " (SELECT received_at FROM manifest ORDER BY manifest_id DESC LIMIT 1) > ?3 OR"
+			    " EXISTS (SELECT 1 FROM row WHERE due IS NOT NULL AND finished_at > ?3))",
 	[ISSUER_BIND] = "INSERT INTO issuer (issuer_id, endpoint_no) VALUES (?1, ?2)"
 			" ON CONFLICT (issuer_id) DO UPDATE SET endpoint_no = excluded.endpoint_no",
 	[ISSUER_FIND] = "SELECT issuer_no FROM issuer WHERE issuer_id = ?1",

@@ -180,11 +180,6 @@ void endpoint_answered(void *user, const struct http_answer *answer)
 	s->n_answered++;
 }
 
-static int64_t longest_wait_ms(const struct config_endpoint *config)
-{
-	return config->retry.most_ms > TRACK_MOST_RETRY_AFTER_MS ? config->retry.most_ms : TRACK_MOST_RETRY_AFTER_MS;
-}
-
 bool endpoint_open(struct submit *s, struct endpoint *e, const struct config_endpoint *config, int index, bool after_crash,
 		   struct error *err)
 {
@@ -205,8 +200,7 @@ bool endpoint_open(struct submit *s, struct endpoint *e, const struct config_end
 		e->pace.state = PACE_PAUSED;
 		e->pace.reason = reason;
 		e->pace.step = stored.step;
-		/* As for rows: no wait is ever as long, so that the clock was put back since, and how long it was is not known. */
-		e->pace.until_ms = stored.until_ms - s->now_ms > longest_wait_ms(config) ? s->now_ms : stored.until_ms;
+		e->pace.until_ms = stored.until_ms;
 	}
 	e->changed = true;
 	e->flights = xcalloc(slots, sizeof(*e->flights));

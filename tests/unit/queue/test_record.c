@@ -350,6 +350,38 @@ static void a_clock_that_is_put_back_between_runs_holds_up_no_row(void **state)
 	assert_string_equal(claimed_cards(f, 0, 9), "a b");
 }
 
+static int64_t paused_until(struct fixture *f)
+{
+	struct queue_endpoint endpoint;
+
+	assert_true(queue_endpoint_load(f->queue, 0, &endpoint));
+	return endpoint.until_ms;
+}
+
+static void a_pause_ends_when_the_clock_that_began_it_was_put_back(void **state)
+{
+	struct queue_endpoint paused = { .state = "paused", .reason = "outage" };
+	struct fixture *f = *state;
+	struct answer waits = back(f->now + 5000, 0);
+
+	load(f, "a");
+	claim(f, 0, 1);
+	answer_one(f, 0, &waits);
+	paused.until_ms = f->now + HOUR;
+	assert_true(queue_endpoint_store(f->queue, 0, &paused));
+	commit(f);
+	fixture_restart(f);
+	assert_int_equal(paused_until(f), f->now + HOUR);
+	f->now -= 1;
+	fixture_restart(f);
+	assert_int_equal(paused_until(f), f->now);
+	assert_true(queue_endpoint_store(f->queue, 0, &paused));
+	commit(f);
+	f->wall -= HOUR / 2;
+	fixture_restart(f);
+	assert_int_equal(paused_until(f), f->now);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup_open, fixture_teardown)
 
 int main(void)
@@ -371,6 +403,7 @@ int main(void)
 		T(a_claim_that_was_never_sent_is_undone_as_if_it_had_not_been),
 		T(rows_that_were_being_sent_at_a_crash_are_in_doubt_or_queued_where_their_endpoint_resends),
 		T(a_row_that_waits_longer_than_any_is_told_to_goes_at_the_next_start),
+		T(a_pause_ends_when_the_clock_that_began_it_was_put_back),
 		T(a_clock_that_is_put_back_between_runs_holds_up_no_row),
 	};
 
