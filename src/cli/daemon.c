@@ -246,7 +246,7 @@ static void gather(struct daemon *d)
 		orders_gather(d->orders, d->now_ms, d->wall_ms);
 	intake_gather(d->intake, d->now_ms, d->wall_ms, !is_draining(d));
 	if (!is_draining(d))
-		keeper_gather(d->keeper, d->now_ms, d->wall_ms);
+		keeper_gather(d->keeper, d->now_ms, d->wall_ms, submit_server_ms(d->submit, d->now_ms));
 	/* After a failed commit, answers are written before any further row is claimed. */
 	submit_gather(d->submit, !is_draining(d) && (d->failed_commits == 0 || submit_unwritten(d->submit) == 0));
 }

@@ -17,6 +17,9 @@ enum { WAL_MOST = 64 * 1024 * 1024, WAL_PATIENCE_MS = 60 * 1000 };
 /* A WAL that has grown so much is emptied as soon as that is possible, which has to be tried. */
 enum { WAL_GROWN = 16 * 1024 * 1024, WAL_AGAIN_MS = 5 * 1000 };
 
+/* A clock that is so far ahead of the newest thing known is doubted, for so long. */
+enum { LEAP_MS = 7 * 24 * 60 * 60 * 1000, DOUBT_MS = 24 * 60 * 60 * 1000 };
+
 enum work { NO_WORK, PURGING, SHREDDING };
 
 struct keeper {
@@ -24,6 +27,9 @@ struct keeper {
 	struct queue *queue;
 	enum work work;
 	int64_t next_ms; /* of the next round, or of the next piece after one that failed */
+	bool knows_newest;
+	int64_t newest_offset_ms; /* of the newest time known to steady time, as it was when that was looked up */
+	int64_t doubted_since_ms; /* 0: the clock is believed */
 	struct queue_purge purge;
 	struct queue_purged purged;
 	bool purge_ends; /* with this turn's commit */
@@ -75,20 +81,67 @@ static void shred(struct keeper *keeper, int64_t now_ms)
 		end_round(keeper, now_ms);
 }
 
-void keeper_gather(struct keeper *keeper, int64_t now_ms, int64_t wall_ms)
+static bool look_for_newest(struct keeper *keeper, int64_t now_ms)
+{
+	int64_t newest;
+
+	if (keeper->knows_newest)
+		return true;
+	if (!queue_newest(keeper->queue, &newest))
+		return false;
+	keeper->newest_offset_ms = newest - now_ms;
+	keeper->knows_newest = true;
+	return true;
+}
+
+/* What is removed cannot be brought back when the clock has been put right. */
+static bool is_believed(struct keeper *keeper, int64_t now_ms, int64_t wall_ms, int64_t server_ms)
+{
+	int64_t ahead_ms = wall_ms - (now_ms + keeper->newest_offset_ms);
+
+	/* Where nothing is known there is nothing to remove. */
+	if (server_ms || ahead_ms <= LEAP_MS || keeper->newest_offset_ms + now_ms < LEAP_MS) {
+		keeper->doubted_since_ms = 0;
+		return true;
+	}
+	if (!keeper->doubted_since_ms) {
+		keeper->doubted_since_ms = now_ms;
+		log_write(LOG_WARNING,
+			  "the clock is %" PRId64
+			  " days ahead of the newest thing in the queue: nothing past retention is removed until D1's clock says the"
+			  " same, or for a day",
+			  ahead_ms / DOUBT_MS);
+	}
+	return now_ms - keeper->doubted_since_ms >= DOUBT_MS;
+}
+
+static void begin_round(struct keeper *keeper, int64_t now_ms, int64_t wall_ms, int64_t server_ms)
+{
+	int64_t today_ms = server_ms && server_ms < wall_ms ? server_ms : wall_ms;
+
+	if (!look_for_newest(keeper, now_ms))
+		return;
+	if (!is_believed(keeper, now_ms, wall_ms, server_ms)) {
+		keeper->next_ms = now_ms + AGAIN_MS;
+		return;
+	}
+	keeper->purge = (struct queue_purge){
+		.bodies_before = today_ms - keeper->config->retention.bodies_ms,
+		.rows_before = today_ms - keeper->config->retention.rows_ms,
+	};
+	if (!queue_purge_by(keeper->queue, today_ms, &keeper->purge))
+		return;
+	keeper->purged = (struct queue_purged){ 0 };
+	keeper->shred = shred_new(keeper->config, today_ms);
+	keeper->work = PURGING;
+}
+
+void keeper_gather(struct keeper *keeper, int64_t now_ms, int64_t wall_ms, int64_t server_ms)
 {
 	if (now_ms < keeper->next_ms)
 		return;
 	switch (keeper->work) {
-	case NO_WORK:
-		keeper->purge = (struct queue_purge){
-			.bodies_before = wall_ms - keeper->config->retention.bodies_ms,
-			.rows_before = wall_ms - keeper->config->retention.rows_ms,
-		};
-		keeper->purged = (struct queue_purged){ 0 };
-		keeper->shred = shred_new(keeper->config, wall_ms);
-		keeper->work = PURGING;
-		break;
+	case NO_WORK: begin_round(keeper, now_ms, wall_ms, server_ms); break;
 	case PURGING: (void)queue_purge_slice(keeper->queue, &keeper->purge, &keeper->purged, &keeper->purge_ends); break;
 	case SHREDDING: shred(keeper, now_ms);
 	}

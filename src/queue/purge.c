@@ -13,9 +13,9 @@ struct span_of_rows {
 	int64_t manifest, first, last;
 };
 
-static bool next_of(struct queue *queue, enum statement which, int64_t before, struct span_of_rows *ret_span)
+static bool next_of(struct queue *queue, enum statement which, int64_t before, int64_t end, struct span_of_rows *ret_span)
 {
-	sqlite3_stmt *statement = db_use(&queue->db, which, "i", before);
+	sqlite3_stmt *statement = db_use(&queue->db, which, "ii", before, end ? end : INT64_MAX);
 
 	*ret_span = (struct span_of_rows){ 0 };
 	if (db_row(&queue->db, statement)) {
@@ -27,12 +27,37 @@ static bool next_of(struct queue *queue, enum statement which, int64_t before, s
 	return db_healthy(&queue->db);
 }
 
+/* The first manifest that came at this time or later, and not in the future. */
+static bool first_since(struct queue *queue, int64_t since_ms, int64_t wall_ms, int64_t *ret_manifest)
+{
+	sqlite3_stmt *statement = db_use(&queue->db, PURGE_FIRST_SINCE, "ii", since_ms, wall_ms);
+
+	*ret_manifest = db_row(&queue->db, statement) ? sqlite3_column_int64(statement, 0) : 0;
+	sqlite3_reset(statement);
+	return db_healthy(&queue->db);
+}
+
+bool queue_purge_by(struct queue *queue, int64_t wall_ms, struct queue_purge *purge)
+{
+	return first_since(queue, purge->bodies_before, wall_ms, &purge->bodies_end) &&
+	       first_since(queue, purge->rows_before, wall_ms, &purge->rows_end);
+}
+
+bool queue_newest(struct queue *queue, int64_t *ret_newest_ms)
+{
+	sqlite3_stmt *statement = db_use(&queue->db, NEWEST, "");
+
+	*ret_newest_ms = db_row(&queue->db, statement) ? sqlite3_column_int64(statement, 0) : 0;
+	sqlite3_reset(statement);
+	return db_healthy(&queue->db);
+}
+
 static int64_t end_of(const struct span_of_rows *span, int64_t most)
 {
 	return span->last - span->first < most ? span->last : span->first + most - 1;
 }
 
-static bool purge_bodies(struct queue *queue, int64_t before, struct queue_purged *purged, bool *ret_any)
+static bool purge_bodies(struct queue *queue, const struct queue_purge *as, struct queue_purged *purged, bool *ret_any)
 {
 	struct db *db = &queue->db;
 	struct span_of_rows span;
@@ -42,7 +67,7 @@ static bool purge_bodies(struct queue *queue, int64_t before, struct queue_purge
 		int64_t end;
 		int changed;
 
-		if (!next_of(queue, PURGE_BODIES_NEXT, before, &span))
+		if (!next_of(queue, PURGE_BODIES_NEXT, as->bodies_before, as->bodies_end, &span))
 			return false;
 		if (!span.manifest)
 			break;
@@ -84,7 +109,7 @@ static bool remove_rows(struct queue *queue, const struct span_of_rows *span, in
 	return *ret_removed >= 0;
 }
 
-static bool purge_rows(struct queue *queue, int64_t before, struct queue_purged *purged, bool *ret_any)
+static bool purge_rows(struct queue *queue, const struct queue_purge *as, struct queue_purged *purged, bool *ret_any)
 {
 	struct db *db = &queue->db;
 	struct span_of_rows span;
@@ -97,7 +122,7 @@ static bool purge_rows(struct queue *queue, int64_t before, struct queue_purged 
 		int64_t end;
 		int removed = 0;
 
-		if (!next_of(queue, PURGE_ROWS_NEXT, before, &span))
+		if (!next_of(queue, PURGE_ROWS_NEXT, as->rows_before, as->rows_end, &span))
 			return false;
 		if (!span.manifest)
 			break;
@@ -138,7 +163,7 @@ bool queue_purge_slice(struct queue *queue, const struct queue_purge *as, struct
 	struct queue_purged so_far = *purged;
 	bool any;
 
-	if (!purge_bodies(queue, as->bodies_before, &so_far, &any) || (!any && !purge_rows(queue, as->rows_before, &so_far, &any)) ||
+	if (!purge_bodies(queue, as, &so_far, &any) || (!any && !purge_rows(queue, as, &so_far, &any)) ||
 	    (!any && !give_pages_back(queue, &so_far, &any)))
 		return false;
 	*purged = so_far;

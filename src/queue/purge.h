@@ -20,7 +20,16 @@
 /* Manifests that settled before these times (wall ms) lose their requests, or go. 0: none. */
 struct queue_purge {
 	int64_t bodies_before, rows_before;
+	/* Manifests from these numbers on are left alone; 0: no limit. */
+	int64_t bodies_end, rows_end;
 };
+
+/*
+ * queue_purge_by makes a purge by a clock that may have been wrong at times: it sets the two ends, since a manifest is no older than one
+ * that came before it. ret_newest_ms of queue_newest is the latest wall-clock time that the database tells of, 0 where there is none.
+ */
+bool queue_purge_by(struct queue *queue, int64_t wall_ms, struct queue_purge *purge);
+bool queue_newest(struct queue *queue, int64_t *ret_newest_ms);
 
 /* What was done, added up over slices. */
 struct queue_purged {

@@ -68,9 +68,9 @@ bool queue_bind_issuer(struct queue *queue, const char *issuer_id, int endpoint)
 bool queue_bind_source(struct queue *queue, int source, const char *name, const char *drop_directory);
 
 /* queue_recover settles what a crash left: rows still sending become in_doubt (detail `crash`), or queued where their endpoint resends. It
- * also settles what a clock left that was put back since: what would wait longer than longest_wait_ms, which nothing is ever told to, is due
- * now, and so is a row whose last answer is yet to come, and an endpoint's pause where anything in the database is. ret_rows: how many were
- * sending. */
+ * also settles what a clock left that was put back since: what would wait longer than longest_wait_ms, which nothing is ever told to, is
+ * due now, and so is a row whose last answer is yet to come, and an endpoint's pause where anything in the database is. ret_rows: how many
+ * were sending. */
 bool queue_recover(struct queue *queue, int64_t longest_wait_ms, int64_t now_ms, int64_t wall_ms, int64_t *ret_rows);
 
 /* --- endpoints and sources, as the views show them --- */

@@ -230,15 +230,19 @@ const char *const statement_sql[STATEMENT_N] = {
 	[CARD_0_REMOVE] = "DELETE FROM card_0 WHERE key = ?1",
 	[CARD_1_REMOVE] = "DELETE FROM card_1 WHERE key = ?1",
 	[CARD_2_REMOVE] = "DELETE FROM card_2 WHERE key = ?1",
-	[PURGE_BODIES_NEXT] = "SELECT manifest_id, max(bodies_to + 1, first_row), last_row FROM manifest WHERE settled_at < ?1"
-			      " AND settled_at IS NOT NULL AND bodies_to < last_row AND state IN ('settled', 'rejected')"
-			      " ORDER BY settled_at LIMIT 1",
+	[PURGE_BODIES_NEXT] =
+		"SELECT manifest_id, max(bodies_to + 1, first_row), last_row FROM manifest WHERE settled_at < ?1"
+		" AND manifest_id < ?2 AND settled_at IS NOT NULL AND bodies_to < last_row AND state IN ('settled', 'rejected')"
+		" ORDER BY settled_at LIMIT 1",
 	[PURGE_BODIES] = "UPDATE row SET production_site = NULL, tracking_number = NULL, postal_code = NULL, country_code = NULL,"
 			 " shipment_date = NULL WHERE row_id BETWEEN ?1 AND ?2",
 	[PURGE_BODIES_TO] = "UPDATE manifest SET bodies_to = ?2 WHERE manifest_id = ?1",
 	/* Not while a file is still due for it, or its original still there: it would be taken for a new one. */
 	[PURGE_ROWS_NEXT] = "SELECT manifest_id, coalesce(first_row, 0), coalesce(last_row, -1) FROM manifest WHERE settled_at < ?1"
-			    " AND " PURGEABLE " ORDER BY settled_at LIMIT 1",
+			    " AND manifest_id < ?2 AND " PURGEABLE " ORDER BY settled_at LIMIT 1",
+	[PURGE_FIRST_SINCE] = "SELECT manifest_id FROM manifest WHERE received_at BETWEEN ?1 AND ?2 ORDER BY manifest_id LIMIT 1",
+	[NEWEST] = "SELECT max(coalesce(max(received_at), 0), coalesce(max(settled_at), 0),"
+		   " coalesce((SELECT max(last_accepted_at) FROM endpoint), 0)) FROM manifest",
 	[PURGE_CARDS] = "SELECT row_id, card_id FROM row WHERE row_id BETWEEN ?1 AND ?2 AND card_id IS NOT NULL",
 	[PURGE_COUNTS] =
 		"UPDATE manifest SET first_row = ?3 + 1, rows = rows - c.n, accepted = accepted - c.n2, refused = refused - c.n3,"

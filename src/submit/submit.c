@@ -290,6 +290,19 @@ int64_t submit_next_ms(struct submit *s, int64_t now_ms)
 	return next;
 }
 
+int64_t submit_server_ms(const struct submit *s, int64_t now_ms)
+{
+	int64_t earliest = 0;
+
+	for (size_t i = 0; i < s->n_endpoints; i++) {
+		int64_t at = token_server_ms(s->endpoints[i].token, now_ms);
+
+		if (at && (!earliest || at < earliest))
+			earliest = at;
+	}
+	return earliest;
+}
+
 struct submit_figures submit_figures(const struct submit *s, size_t endpoint)
 {
 	const struct endpoint *e = &s->endpoints[endpoint];

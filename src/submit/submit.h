@@ -48,6 +48,9 @@ bool submit_can_move(struct submit *submit, int64_t now_ms);
 /* submit_next_ms: when submit_gather has something to do by time alone (steady ms), or INT64_MAX. */
 int64_t submit_next_ms(struct submit *submit, int64_t now_ms);
 
+/* submit_server_ms: what time it is by the endpoint whose clock is most behind (ms since 1970), or 0 where none has told it yet. */
+int64_t submit_server_ms(const struct submit *submit, int64_t now_ms);
+
 /* What an endpoint has done since the process started. */
 struct submit_counts {
 	int64_t attempts[TRACK_BACK + 1]; /* that ended, by enum track_outcome */

@@ -124,6 +124,11 @@ void token_saw_date(struct token *token, const char *date, int64_t took_ms, int6
 	token->learnt_at = steady_ms;
 }
 
+int64_t token_server_ms(const struct token *token, int64_t steady_ms)
+{
+	return token->knows_clock ? server_ms(token, steady_ms) : 0;
+}
+
 /* The life is counted from before the request, which can only be too short. */
 static void keep(struct token *token, const struct token_answer *answer, int64_t took_ms)
 {

@@ -68,6 +68,9 @@ void token_forget(struct token *token);
  */
 void token_saw_date(struct token *token, const char *date, int64_t took_ms, int64_t steady_ms);
 
+/* token_server_ms gives the endpoint's time of day, or 0 where no answer has told it yet. */
+int64_t token_server_ms(const struct token *token, int64_t steady_ms);
+
 /*
  * token_refused is told of a 401 for a request that carried generation: it drops that token, unless it has been replaced meanwhile (so that
  * a storm of 401 costs one fetch). token_proved is told of any other answer from D1 that the generation's token brought: the token is no

@@ -80,6 +80,25 @@ static void requests_go_first_and_leave_everything_else_of_their_rows(void **sta
 	assert_int_equal(purged.bodies, 0);
 }
 
+static void a_manifest_that_came_after_a_young_one_is_young_whatever_the_clock_said(void **state)
+{
+	struct fixture *f = *state;
+	int64_t old = settled(f, "a"), young = settled(f, "b"), odd = settled(f, "c");
+	struct queue_purge as = older_than(f, 35 * DAY, 400 * DAY);
+	struct queue_purged purged;
+
+	done_with_files(f);
+	settled_ago(f, old, 500 * DAY);
+	settled_ago(f, young, 30 * DAY);
+	settled_ago(f, odd, 3650 * DAY);
+	fixture_exec(f, "UPDATE manifest SET received_at = settled_at");
+	assert_true(queue_purge_by(f->queue, f->wall, &as));
+	purge(f, &as, &purged);
+	assert_int_equal(purged.manifests, 1);
+	assert_int_equal(purged.bodies, 1);
+	assert_int_equal(n_of(f, "row WHERE card_id IN ('b', 'c')"), 2);
+}
+
 static void a_manifest_that_is_open_keeps_everything(void **state)
 {
 	struct fixture *f = *state;
@@ -398,6 +417,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		T(requests_go_first_and_leave_everything_else_of_their_rows),
+		T(a_manifest_that_came_after_a_young_one_is_young_whatever_the_clock_said),
 		T(a_manifest_that_is_open_keeps_everything),
 		T(a_manifest_goes_with_its_rows_attempts_rejects_and_keys),
 		T(a_manifest_for_which_a_file_is_due_stays),
