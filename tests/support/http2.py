@@ -127,6 +127,8 @@ class Stream:
         """A piece of the body, as far as the client's windows allow; the rest follows when they do."""
         self._waiting += data
         self._ends = end
+        if end and not self._waiting:
+            self.connection.put(frame(DATA, END_STREAM, self.number))
         self.send_waiting()
 
     def send_waiting(self) -> None:
@@ -188,6 +190,7 @@ class Connection:
         self._out: list[bytes] = []
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._pings: dict[bytes, Callable[[], None]] = {}
         self._idle_since = time.monotonic()
         self._draining, self._drain = socket.socketpair()
 
@@ -210,6 +213,12 @@ class Connection:
         self.put(frame(GOAWAY, 0, 0, struct.pack(">II", last, code) + words))
         for stream in [s for s in self.streams.values() if s.number > last]:
             stream.finish()
+
+    def ping(self, then: Callable[[], None]) -> None:
+        """When the client has answered, it has taken in all that was put before."""
+        data = struct.pack(">Q", next(self._order))
+        self._pings[data] = then
+        self.put(frame(PING, 0, 0, data))
 
     def end_when_idle(self) -> None:
         """Ends in good order behind the answers that are under way."""
@@ -356,7 +365,9 @@ class Connection:
             self._take_window(number, struct.unpack(">I", payload)[0] & MOST_WINDOW)
         elif kind == SETTINGS and not flags & ACK:
             self._take_settings(payload)
-        elif kind == PING and not flags & ACK:
+        elif kind == PING and flags & ACK:
+            self._pings.pop(payload, lambda: None)()
+        elif kind == PING:
             self.put(frame(PING, ACK, 0, payload))
         elif kind == RST_STREAM:
             stream = self.streams.get(number)

@@ -1,7 +1,8 @@
 """What the scripted API can do over HTTP/2: the Behaviours of every connection in frames, and those that HTTP/2 alone knows.
 
-The latter are called up by a card id's prefix too (CARDS, and RST_STREAM with any code), and are sequences of steps: a step is done, or is
-the seconds to wait before the next one.
+The latter are called up by a card id's prefix too (CARDS, and RST_STREAM with any code), and are sequences of steps. A step is done; or is the
+seconds to wait before the next one; or is TAKEN_IN: the next one comes when the client has taken in all that was sent before. What is sent
+without such a pause reaches the client as one piece.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from http2 import DATA, GOAWAY, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, En
 if TYPE_CHECKING:
     from scripted_http2 import Answer
 
-Step = float | Callable[["Answer"], None]
+TAKEN_IN = "taken in"
+Step = float | str | Callable[["Answer"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,12 @@ class Http2(Behaviour):
 def play(answer: Answer, steps: Sequence[Step]) -> None:
     """Does the steps; waits are the connection's."""
     for i, step in enumerate(steps):
+        rest = steps[i + 1:]
         if isinstance(step, float):
-            answer.connection.later(step, lambda rest=steps[i + 1:]: play(answer, rest))  # type: ignore[misc]
+            answer.connection.later(step, lambda: play(answer, rest))
+            return
+        if isinstance(step, str):
+            answer.connection.ping(lambda: play(answer, rest))
             return
         step(answer)
 
@@ -47,6 +53,7 @@ def headers(answer: Answer) -> None:
 
 
 def body(answer: Answer) -> None:
+    """With the end of the stream, in a frame of its own even where there is nothing in it."""
     answer.stream.data(answer.content)
 
 
@@ -78,7 +85,7 @@ def rst(code: int) -> Step:
 
 def goaway(code: int = http2.NO_ERROR, *, below: bool = False) -> Step:
     """The last stream is this one, or the one before it."""
-    return lambda answer: answer.connection.goaway(answer.stream.number - (2 if below else 0), code, b"as scripted")
+    return lambda answer: answer.connection.goaway(max(0, answer.stream.number - (2 if below else 0)), code, b"as scripted")
 
 
 def end_when_idle(answer: Answer) -> None:
@@ -142,8 +149,8 @@ def _drip(content: bytes, seconds: float) -> list[Step]:
 
 # -- behaviours of HTTP/2 alone
 
-def unread(name: str, *steps: Step) -> Http2:
-    return Http2(name=name, read_body=False, steps=steps)
+def unread(name: str, *steps: Step, status: int = 202) -> Http2:
+    return Http2(name=name, status=status, read_body=False, steps=steps)
 
 
 def read(name: str, *steps: Step, status: int = 202) -> Http2:
@@ -152,7 +159,7 @@ def read(name: str, *steps: Step, status: int = 202) -> Http2:
 
 def _fields(name: str, block: bytes) -> Http2:
     """An answer whose header block is this."""
-    return read(name, put(HEADERS, http2.END_HEADERS | http2.END_STREAM, block), 0.05, finish)
+    return read(name, put(HEADERS, http2.END_HEADERS | http2.END_STREAM, block), finish)
 
 
 CALM = http2.ENHANCE_YOUR_CALM
@@ -165,46 +172,49 @@ CARDS: dict[str, Sequence[Behaviour]] = {
     "unreadreset": (unread("unreadreset", end("reset")),),
     "nottls": (read("nottls", beside_tls(b"\x15\x03\x03\x00\x02\x02\x50")),),  # an alert (internal_error) that is not encrypted
     # GOAWAY: the last stream is the one before, or this one; then nothing more, the end, or the answer in good order
-    "below": (unread("below", goaway(below=True), end_when_idle), behaviours.OK),
-    "belowread": (read("belowread", goaway(below=True), end_when_idle),),
-    "belowcalm": (unread("belowcalm", goaway(CALM, below=True), end_when_idle), behaviours.OK),
+    "unreadbelow": (unread("unreadbelow", goaway(below=True), end_when_idle),),
+    "unreadbelowcalm": (unread("unreadbelowcalm", goaway(CALM, below=True), end_when_idle),),
+    "below": (read("below", goaway(below=True), end_when_idle),),
+    "belowcalm": (read("belowcalm", goaway(CALM, below=True), end_when_idle),),
     "at": (read("at", goaway(), end("close")),),
     "atcalm": (read("atcalm", goaway(CALM), end("close")),),
     "athang": (read("athang", goaway()),),
-    "atdone": (read("atdone", goaway(), 0.05, headers, body, end_when_idle),),
-    "calmdone": (read("calmdone", goaway(CALM), 0.05, headers, body, end_when_idle),),
+    "atdone": (read("atdone", goaway(), TAKEN_IN, headers, body, end_when_idle),),
+    "calmdone": (read("calmdone", goaway(CALM), TAKEN_IN, headers, body, end_when_idle),),
     "doneat": (read("doneat", headers, body, goaway(), end_when_idle),),
     # answers cut short
     "halfheaders": (read("halfheaders", half_of_the_headers, end("drop")),),
     "halfheadershang": (read("halfheadershang", half_of_the_headers),),
     "headershang": (read("headershang", headers),),
-    "headersdrop": (read("headersdrop", headers, end("drop")),),
-    "headersreset": (read("headersreset", headers, 0.05, end("reset")),),
+    "headersdrop": (read("headersdrop", headers, TAKEN_IN, end("drop")),),
+    "headersreset": (read("headersreset", headers, TAKEN_IN, end("reset")),),
+    "headersaway": (read("headersaway", headers, TAKEN_IN, goaway(CALM, below=True), end("drop")),),
     "noend": (read("noend", headers, body_without_end),),
-    "noendrst": (read("noendrst", headers, body_without_end, rst(http2.INTERNAL_ERROR)),),
-    "noenddrop": (read("noenddrop", headers, body_without_end, end("drop")),),
-    "noendaway": (read("noendaway", headers, body_without_end, goaway(CALM), end("drop")),),
+    "noenddrop": (read("noenddrop", headers, body_without_end, TAKEN_IN, end("drop")),),
     # odd but whole
     "trailers": (read("trailers", headers, body_without_end, trailers),),
-    "i102": (read("i102", interim(102), 0.05, interim(102), headers, body),),
-    "i100rst": (read("i100rst", interim(100), rst(http2.CANCEL)),),
+    "i102": (read("i102", interim(102), TAKEN_IN, interim(102), headers, body),),
+    "i100rst": (read("i100rst", interim(100), TAKEN_IN, rst(http2.CANCEL)),),
     "ping": (read("ping", put(http2.PING, 0, b"scripted", 0), headers, body),),
-    "settings": (read("settings", put(SETTINGS, 0, struct.pack(">HI", http2.MAX_CONCURRENT_STREAMS, 1), 0), headers, body),),
+    "settings": (read("settings", put(SETTINGS, 0, struct.pack(">HI", http2.MAX_FRAME_SIZE, 1 << 20), 0), headers, body),),
+    "bighead": (Http2(name="bighead", headers=(("x-big", "x" * 400_000),), steps=(headers, body)),),  # with CONTINUATION
     "unknownframe": (read("unknownframe", put(0xfa, 0xff, b"grease"), headers, body),),
-    "noreset": (unread("noreset", headers, body, rst(http2.NO_ERROR)),),  # answered before the body was read, as nginx's `return` does
-    "nocancel": (unread("nocancel", headers, body, rst(http2.CANCEL)),),
-    "early503": (Http2(name="early503", status=503, read_body=False, steps=(headers, rst(http2.NO_ERROR))), behaviours.OK),
-    "early400": (Http2(name="early400", status=400, read_body=False, steps=(headers, body, rst(http2.NO_ERROR))),),
+    # answered before the body was read, as nginx's `return` does
+    "early202": (unread("early202", headers, body),),
+    "early202rst": (unread("early202rst", headers, body, rst(http2.NO_ERROR)),),
+    "early202later": (unread("early202later", headers, body, TAKEN_IN, rst(http2.NO_ERROR)),),
+    "early503rst": (unread("early503rst", headers, body, rst(http2.NO_ERROR), status=503), behaviours.OK),
+    "early400rst": (unread("early400rst", headers, body, rst(http2.NO_ERROR), status=400),),
     # no HTTP/2
-    "frametoolong": (read("frametoolong", plain(frame(DATA, 0, 1, b"")[:0] + b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 100)),),
-    "evenstream": (read("evenstream", put(HEADERS, 5, _STATUS_202, 2)),),
+    "frametoolong": (read("frametoolong", plain(b"\xff\xff\xff" + frame(DATA, 0, 1)[3:] + b"x" * 100)),),
+    "evenstream": (read("evenstream", put(HEADERS, http2.END_HEADERS | http2.END_STREAM, _STATUS_202, 2)),),
     "datafirst": (read("datafirst", put(DATA, 0, b"{}")),),
     "badhpack": (_fields("badhpack", b"\x80"),),
     "badwindow": (read("badwindow", put(WINDOW_UPDATE, 0, struct.pack(">I", 0), 0)),),
     "badsettings": (read("badsettings", put(SETTINGS, 0, struct.pack(">HI", http2.INITIAL_WINDOW_SIZE, 2**31), 0)),),
     "badgoaway": (read("badgoaway", put(GOAWAY, 0, b"short", 0)),),
     "badrst": (read("badrst", put(RST_STREAM, 0, b"\x00")),),
-    "push": (read("push", put(http2.PUSH_PROMISE, 4, struct.pack(">I", 2) + _STATUS_202)),),
+    "push": (read("push", put(http2.PUSH_PROMISE, http2.END_HEADERS, struct.pack(">I", 2) + _STATUS_202)),),
     "nostatus": (_fields("nostatus", b"\x00\x04date\x01x"),),
     "badstatus": (_fields("badstatus", b"\x08\x03abc"),),
     "upper": (_fields("upper", _STATUS_202 + b"\x00\x05X-Odd\x01x"),),
@@ -215,20 +225,20 @@ CARDS: dict[str, Sequence[Behaviour]] = {
 # With Limits.window 0: how much of a body may come, by prefix; all of it otherwise.
 WINDOWS = {"nowindow": 0, "halfwindow": 20}
 
-_RST_CARD = re.compile(r"rst(unread|after|noend|)([0-9]{1,2})")
+_RST_CARD = re.compile(r"rst(unread|after|later|whole|)([0-9]{1,2})")
+_BEFORE_RST: dict[str, tuple[Step, ...]] = {
+    "": (), "after": (headers,), "later": (headers, TAKEN_IN), "whole": (headers, body_without_end, TAKEN_IN),
+}
 
 
 def _rst_behaviour(when: str, code: int) -> Http2:
     name = f"rst{when}{code}"
-    if when == "unread":
-        return unread(name, rst(code))
-    steps: dict[str, tuple[Step, ...]] = {"": (), "after": (headers,), "noend": (headers, body_without_end)}
-    return read(name, *steps[when], rst(code))
+    return unread(name, rst(code)) if when == "unread" else read(name, *_BEFORE_RST[when], rst(code))
 
 
 def for_card(card: str, times_before: int, nth_on_connection: int) -> Behaviour:
-    """behaviours.for_card for a request that came over HTTP/2: rst7-1 is read and refused, rstunread7-1 refused unread, rstafter7-1 refused
-    after the headers of a 202, rstnoend7-1 after its whole body."""
+    """behaviours.for_card for a request that came over HTTP/2. With RST_STREAM: rst7-1 is read and reset with code 7, rstunread7-1 reset
+    unread, rstafter7-1 in one piece with the headers of a 202, rstlater7-1 when those were taken in, rstwhole7-1 behind its whole body."""
     prefix, dash, _ = card.partition("-")
     if dash and (plan := CARDS.get(prefix)):
         return plan[min(times_before, len(plan) - 1)]
