@@ -93,6 +93,7 @@ bool transfer_begin(struct transfer *t, const struct http_request *request, stru
 	t->body = request->body;
 	t->body_length = request->body_length;
 	t->body_taken = 0;
+	t->begun = false;
 	t->head = (struct http_head){ 0 };
 	t->answer_length = 0;
 	t->words[0] = '\0';
@@ -126,11 +127,13 @@ static bool is_certificate_fault(CURLcode result, const char *words)
 	return strstr(words, "alert") && (strstr(words, "certificate") || strstr(words, "unknown ca") || strstr(words, "access denied"));
 }
 
-/* libcurl's words for two faults are about its own doings. */
+/* libcurl's words for these faults are about its own doings. */
 static const char *words_of(CURLcode result)
 {
 	if (result == CURLE_SEND_FAIL_REWIND)
 		return "the connection was lost after the request was sent";
+	if (result == CURLE_ABORTED_BY_CALLBACK)
+		return "the connection was lost, or the stream refused, after the request was begun";
 	if (result == CURLE_WRITE_ERROR)
 		return "the answer is longer than 1 MiB";
 	return curl_easy_strerror(result);

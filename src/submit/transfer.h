@@ -40,6 +40,7 @@ struct transfer {
 	struct bearer *bearer;
 	const char *body;
 	size_t body_length, body_taken;
+	bool begun; /* its head may have left: libcurl begins it no second time */
 	struct http_head head;
 	struct text answer;
 	size_t answer_length; /* read, kept or not */

@@ -23,6 +23,21 @@ static size_t on_body_wanted(char *buffer, size_t size, size_t count, void *user
 	return take;
 }
 
+/* Comes before each request that libcurl puts on a connection. It would begin a second one by itself, after a refused stream or a kept
+ * connection that broke, as long as it believes that nothing of the body has left. */
+static int on_begin(void *user, char *address, char *own_address, int port, int own_port)
+{
+	struct transfer *t = user;
+	bool begun = t->begun;
+
+	(void)address;
+	(void)own_address;
+	(void)port;
+	(void)own_port;
+	t->begun = true;
+	return begun ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *user)
 {
 	struct transfer *t = user;
@@ -111,7 +126,9 @@ static bool set_exchange(CURL *e, struct transfer *t)
 	       curl_easy_setopt(e, CURLOPT_USERAGENT, "trackbridge/" TRACKBRIDGE_VERSION) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_READFUNCTION, on_body_wanted) == CURLE_OK &&
-	       curl_easy_setopt(e, CURLOPT_READDATA, t) == CURLE_OK && curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
+	       curl_easy_setopt(e, CURLOPT_READDATA, t) == CURLE_OK && curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_begin) == CURLE_OK &&
+	       curl_easy_setopt(e, CURLOPT_PREREQDATA, t) == CURLE_OK &&
+	       curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_HEADERDATA, t) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_answer) == CURLE_OK && curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK &&
 	       curl_easy_setopt(e, CURLOPT_PRIVATE, t) == CURLE_OK && curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->words) == CURLE_OK;
