@@ -201,6 +201,11 @@ class ScriptedApi:
         with self._lock:
             return Counter(r.status for r in self.requests)
 
+    @property
+    def open_connections(self) -> int:
+        with self._lock:
+            return len(self._open)
+
     def of_card(self, card: str) -> list[Request]:
         """A card's requests in the order in which they were read."""
         with self._lock:
