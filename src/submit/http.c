@@ -233,6 +233,17 @@ static void finish(struct transfer *t, CURLcode result)
 	give_back(t);
 }
 
+/* Over HTTP/2 libcurl goes on using a connection after a time-out. Where nothing at all came on it since the request was begun, it is as
+ * good as lost, and each further request on it would be one more in doubt: those that are under way there share its fate now. */
+static void leave_silent_connection(const struct http *http, const struct transfer *t)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+
+	if (t->begun_us && curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd != CURL_SOCKET_BAD &&
+	    sockets_heard_us(&http->sockets, fd) < t->begun_us)
+		shutdown(fd, SHUT_RDWR);
+}
+
 static void reap(struct http *http)
 {
 	const CURLMsg *message;
@@ -244,6 +255,8 @@ static void reap(struct http *http)
 		struct transfer *t = NULL;
 
 		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+		if (result == CURLE_OPERATION_TIMEDOUT)
+			leave_silent_connection(http, t);
 		curl_multi_remove_handle(http->multi, easy);
 		under_way_remove(http, t);
 		finish(t, result);
@@ -268,12 +281,15 @@ void http_run(struct http *http)
 {
 	struct epoll_event events[MOST_EVENTS];
 	int n = epoll_wait(http->sockets.epoll, events, MOST_EVENTS, 0);
+	int64_t now_us = clock_monotonic_us();
 	int running;
 
 	for (int i = 0; i < n; i++) {
 		int what = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
 			   (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
 
+		if (events[i].events & EPOLLIN)
+			sockets_heard(&http->sockets, events[i].data.fd, now_us);
 		if (sockets_is_wanted(&http->sockets, events[i].data.fd))
 			curl_multi_socket_action(http->multi, events[i].data.fd, what, &running);
 	}

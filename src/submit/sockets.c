@@ -12,6 +12,7 @@ struct socket_state {
 	bool announced;      /* its close will be told */
 	uint32_t wanted;     /* events that libcurl waits for */
 	uint32_t registered; /* events that the kernel was told, 0: not in the epoll descriptor */
+	int64_t heard_us;
 };
 
 bool sockets_open(struct sockets *ret_sockets)
@@ -76,6 +77,16 @@ void sockets_want(struct sockets *sockets, int fd, uint32_t events)
 		return;
 	if (events || !state->announced)
 		tell_kernel(sockets, fd, state, events);
+}
+
+void sockets_heard(struct sockets *sockets, int fd, int64_t now_us)
+{
+	state_of(sockets, fd)->heard_us = now_us;
+}
+
+int64_t sockets_heard_us(const struct sockets *sockets, int fd)
+{
+	return fd >= 0 && (size_t)fd < sockets->n_states ? sockets->states[fd].heard_us : 0;
 }
 
 bool sockets_is_wanted(struct sockets *sockets, int fd)

@@ -26,5 +26,9 @@ void sockets_closed(struct sockets *sockets, int fd);
 /* sockets_want sets the events (EPOLLIN, EPOLLOUT) that are waited for; 0: none. */
 void sockets_want(struct sockets *sockets, int fd, uint32_t events);
 
+/* sockets_heard notes that something came; sockets_heard_us gives when it last did, as it was told (0: never). */
+void sockets_heard(struct sockets *sockets, int fd, int64_t now_us);
+int64_t sockets_heard_us(const struct sockets *sockets, int fd);
+
 /* sockets_is_wanted tells whether an event of this descriptor is for anybody; if not, the descriptor is taken out. */
 bool sockets_is_wanted(struct sockets *sockets, int fd);

@@ -93,7 +93,7 @@ bool transfer_begin(struct transfer *t, const struct http_request *request, stru
 	t->body = request->body;
 	t->body_length = request->body_length;
 	t->body_taken = 0;
-	t->begun = false;
+	t->begun_us = 0;
 	t->head = (struct http_head){ 0 };
 	t->answer_length = 0;
 	t->words[0] = '\0';

@@ -40,7 +40,7 @@ struct transfer {
 	struct bearer *bearer;
 	const char *body;
 	size_t body_length, body_taken;
-	bool begun; /* its head may have left: libcurl begins it no second time */
+	int64_t begun_us; /* since then its head may have left, and libcurl begins it no second time; 0: not yet */
 	struct http_head head;
 	struct text answer;
 	size_t answer_length; /* read, kept or not */

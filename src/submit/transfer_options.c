@@ -1,5 +1,7 @@
 #include "submit/transfer.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -28,13 +30,13 @@ static size_t on_body_wanted(char *buffer, size_t size, size_t count, void *user
 static int on_begin(void *user, char *address, char *own_address, int port, int own_port)
 {
 	struct transfer *t = user;
-	bool begun = t->begun;
+	bool begun = t->begun_us != 0;
 
 	(void)address;
 	(void)own_address;
 	(void)port;
 	(void)own_port;
-	t->begun = true;
+	t->begun_us = clock_monotonic_us();
 	return begun ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 

@@ -181,6 +181,7 @@ class Connection:
         self.peer_goaway: tuple[int, int] | None = None  # last stream, code
         self._may_read = FIRST_WINDOW
         self._began = False  # the preface was read
+        self._stuck = False
         self._last = 0  # highest stream seen
         self._refuse_above = LAST_STREAM
         self._ends_when_idle = False
@@ -223,6 +224,10 @@ class Connection:
     def end_when_idle(self) -> None:
         """Ends in good order behind the answers that are under way."""
         self._ends_when_idle = True
+
+    def stop_serving(self) -> None:
+        """Reads and drops from now on, until the client goes."""
+        self._stuck = True
 
     def gone(self, stream: Stream) -> None:
         self.streams.pop(stream.number, None)
@@ -292,11 +297,12 @@ class Connection:
         except ssl.SSLWantReadError:
             return True
         if not more:
-            if self._read or self._block:
+            if not self._stuck and (self._read or self._block):
                 raise Malformed("ended in a frame")
             return False
-        self._read += more
-        self._take_frames()
+        if not self._stuck:
+            self._read += more
+            self._take_frames()
         return True
 
     def _timeout(self) -> float | None:

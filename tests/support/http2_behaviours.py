@@ -98,6 +98,10 @@ def end(how: End) -> Step:
     return step
 
 
+def stop_serving(answer: Answer) -> None:
+    answer.connection.stop_serving()
+
+
 def put(kind: int, flags: int, payload: bytes, stream: int | None = None) -> Step:
     """A frame of any sort, on this stream unless another one is given."""
     return lambda answer: answer.connection.put(frame(kind, flags, answer.stream.number if stream is None else stream, payload))
@@ -171,6 +175,7 @@ CARDS: dict[str, Sequence[Behaviour]] = {
     "unreaddrop": (unread("unreaddrop", end("drop")),),
     "unreadreset": (unread("unreadreset", end("reset")),),
     "nottls": (read("nottls", beside_tls(b"\x15\x03\x03\x00\x02\x02\x50")),),  # an alert (internal_error) that is not encrypted
+    "stuck": (read("stuck", stop_serving),),  # the connection stays, and nothing comes on it any more
     # GOAWAY: the last stream is the one before, or this one; then nothing more, the end, or the answer in good order
     "unreadbelow": (unread("unreadbelow", goaway(below=True), end_when_idle),),
     "unreadbelowcalm": (unread("unreadbelowcalm", goaway(CALM, below=True), end_when_idle),),

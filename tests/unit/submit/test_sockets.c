@@ -186,6 +186,21 @@ static void no_descriptors_left_is_an_error(void **state)
 	setrlimit(RLIMIT_NOFILE, &old);
 }
 
+static void what_was_heard_is_forgotten_when_the_socket_is_closed(void **state)
+{
+	struct fixture f = open_fixture(true);
+
+	(void)state;
+	assert_int_equal(sockets_heard_us(&f.sockets, f.ours), 0);
+	assert_int_equal(sockets_heard_us(&f.sockets, -1), 0);
+	assert_int_equal(sockets_heard_us(&f.sockets, 1 << 20), 0);
+	sockets_heard(&f.sockets, f.ours, 17);
+	assert_int_equal(sockets_heard_us(&f.sockets, f.ours), 17);
+	sockets_closed(&f.sockets, f.ours);
+	assert_int_equal(sockets_heard_us(&f.sockets, f.ours), 0);
+	close_fixture(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +212,7 @@ int main(void)
 		cmocka_unit_test(a_number_that_came_back_without_a_word_is_watched),
 		cmocka_unit_test(any_descriptor_number_has_its_state),
 		cmocka_unit_test(no_descriptors_left_is_an_error),
+		cmocka_unit_test(what_was_heard_is_forgotten_when_the_socket_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
