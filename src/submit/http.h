@@ -2,8 +2,9 @@
  * http: POSTs over libcurl's multi interface on the daemon's loop; curl.h is included here (http.c, transfer.*) alone. No blocking call, no
  * redirect followed, https alone (http where the configuration has it, which is to this machine), the environment's proxies ignored. Each
  * request is written once: the body comes from a read callback without a seek callback, so that libcurl cannot rewind and send it again by
- * itself (measured with 7.88.1: with POSTFIELDS it silently does). libcurl's sockets live in one epoll descriptor of ours, so that one
- * wake-up of the loop serves all sockets that are ready.
+ * itself (measured with 7.88.1: with POSTFIELDS it silently does), and is put on a connection once, even where nothing of the body has
+ * left. A connection on which nothing came for a whole time-out is left. libcurl's sockets live in one epoll descriptor of ours, so that
+ * one wake-up of the loop serves all sockets that are ready.
  */
 #pragma once
 
