@@ -121,7 +121,7 @@ CREATE TABLE row (
     -- when and after what it may go; both NULL: at once, as soon as its manifest's lane comes to it
     behind           INTEGER,                   -- the unfinished row of its card that goes before it
     due              INTEGER,                   -- it was passed by its lane and may go from then on
-    give_up          INTEGER,                   -- reading of endpoint.open_ms at which it expires; of a held row, what is left until then
+    give_up          INTEGER,                   -- reading of endpoint.open_ms at which it expires; while it is held, in doubt or behind, what is left until then
     forbidden        INTEGER NOT NULL DEFAULT 0, -- how often it alone was told 403
     -- the last attempt; earlier ones are in the table attempt
     attempts         INTEGER NOT NULL DEFAULT 0,

@@ -1,3 +1,4 @@
+#include "queue/chain.h"
 #include "queue/internal.h"
 #include "queue/order.h"
 
@@ -213,7 +214,9 @@ bool queue_record(struct queue *queue, const struct queue_result *result, enum r
 	const struct queue_issuer *issuer = queue_issuer_of(queue, claim->request.issuer_id);
 	struct db *db = &queue->db;
 	enum row_state to = states[v->outcome];
-	int64_t clock = queue_clock(queue, result->endpoint, result->now_ms);
+	const struct lane *lane = issuer ? queue_lane(queue, claim->manifest, issuer->number) : NULL;
+	bool stands = lane && lane->paused && lane->paused_clock >= 0;
+	int64_t clock = stands ? lane->paused_clock : queue_clock(queue, result->endpoint, result->now_ms);
 	int64_t give_up = claim->give_up;
 	bool paused = false;
 
@@ -221,6 +224,9 @@ bool queue_record(struct queue *queue, const struct queue_result *result, enum r
 		give_up = clock + result->give_up_after_ms;
 	if (to == ROW_QUEUED && clock >= give_up)
 		to = ROW_EXPIRED;
+	/* Nobody sends it while it is in doubt: what is left. */
+	if (to == ROW_IN_DOUBT && give_up)
+		give_up = give_up != clock ? give_up - clock : -1; /* 0 is none */
 	if (!queue_change(queue,
 			  db_use(db, RECORD, "iiiztttizzi", claim->row, (int64_t)to, (int64_t)v->outcome, (int64_t)result->http_status,
 				 v->error_code[0] ? v->error_code : NULL, v->detail[0] ? v->detail : NULL,
@@ -235,7 +241,8 @@ bool queue_record(struct queue *queue, const struct queue_result *result, enum r
 		queue->endpoints[result->endpoint].accepted_at = result->wall_ms;
 	if (to == ROW_QUEUED && issuer)
 		queue_lane_due(queue, claim->manifest, issuer->number, result->due_ms);
-	else if (to != ROW_QUEUED && to != ROW_IN_DOUBT && !queue_let_next_go(queue, claim->row, result->now_ms))
+	if (queue_is_open(to) ? !chain_row_back(queue, claim->row, result->now_ms)
+			      : !chain_let_next_go(queue, claim->row, result->endpoint, result->now_ms))
 		return false;
 	if (!count_refusal(queue, result, to, &paused))
 		return false;
@@ -267,6 +274,7 @@ bool queue_recover(struct queue *queue, int64_t longest_wait_ms, int64_t now_ms,
 
 	while (db_row(db, statement = db_use(db, SENDING_ROWS, "i", after))) {
 		int64_t manifest = sqlite3_column_int64(statement, 1), endpoint = sqlite3_column_int64(statement, 2);
+		int64_t clock = queue_clock(queue, queue_endpoint_of(queue, sqlite3_column_int64(statement, 3)), now_ms);
 		bool resend = false;
 
 		after = sqlite3_column_int64(statement, 0);
@@ -274,9 +282,10 @@ bool queue_recover(struct queue *queue, int64_t longest_wait_ms, int64_t now_ms,
 		for (int i = 0; i < QUEUE_MOST_ENDPOINTS; i++)
 			resend = resend || (endpoint && queue->endpoints[i].number == endpoint && queue->endpoints[i].resend_unknown);
 		if (!queue_change(queue,
-				  db_use(db, RECOVER, "iiiiz", after, (int64_t)(resend ? ROW_QUEUED : ROW_IN_DOUBT),
-					 (int64_t)(resend ? TRACK_BACK : TRACK_IN_DOUBT), wall_ms, resend ? now_ms : INT64_C(0)),
-				  manifest, ROW_SENDING, resend ? ROW_QUEUED : ROW_IN_DOUBT))
+				  db_use(db, RECOVER, "iiiizi", after, (int64_t)(resend ? ROW_QUEUED : ROW_IN_DOUBT),
+					 (int64_t)(resend ? TRACK_BACK : TRACK_IN_DOUBT), wall_ms, resend ? now_ms : INT64_C(0), clock),
+				  manifest, ROW_SENDING, resend ? ROW_QUEUED : ROW_IN_DOUBT) ||
+		    !chain_row_back(queue, after, now_ms))
 			return false;
 		rows++;
 	}

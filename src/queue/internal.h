@@ -25,9 +25,10 @@ struct lane {
 	int64_t next_row, last_row;
 	int64_t next_due; /* of the rows it passed; INT64_MAX: none */
 	bool paused;
-	bool moved;    /* next_row is to be stored */
-	bool due_next; /* rows that were put back and rows never tried go in turn */
-	int refusals;  /* running, with this status and code; counted in the manifest's first lane */
+	int64_t paused_clock; /* its endpoint's, when it was paused; -1: it is not, or had none */
+	bool moved;           /* next_row is to be stored */
+	bool due_next;        /* rows that were put back and rows never tried go in turn */
+	int refusals;         /* running, with this status and code; counted in the manifest's first lane */
 	int refusal_status;
 	char refusal_code[TRACK_MOST_ERROR_CODE + 1];
 };
@@ -128,9 +129,6 @@ bool queue_lane_look_again(struct queue *queue, struct lane *lane);
 /* queue_lane_has_something tells whether claiming would look at the lane now. */
 bool queue_lane_has_something(const struct lane *lane, int endpoint, int64_t now_ms);
 
-/* queue_let_next_go is told that a row no longer holds back the next one of its card. */
-bool queue_let_next_go(struct queue *queue, int64_t row, int64_t now_ms);
-
 /* queue_order_load takes up the order that the database has, if it has one; queue_order_drop forgets what is in memory. */
 bool queue_order_load(struct queue *queue);
 void queue_order_drop(struct queue *queue);
@@ -141,7 +139,7 @@ int queue_endpoint_of(const struct queue *queue, int64_t issuer);
 /* queue_is_open: a row of this state is unfinished, and holds back later rows of its card. */
 bool queue_is_open(enum row_state state);
 
-/* queue_clock reads an endpoint's clock of open time; 0 for no endpoint (-1). */
+/* queue_clock reads an endpoint's clock of open time; -1 for no endpoint (-1). */
 int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms);
 
 /* queue_restore puts the rows of a marked copy on hold and pauses its endpoints, all in the turn that it opens. Nothing, where there is no

@@ -72,6 +72,7 @@ bool queue_lanes_load(struct queue *queue, int64_t manifest)
 			.next_row = sqlite3_column_int64(statement, 2),
 			.last_row = sqlite3_column_int64(statement, 3),
 			.paused = db_text(statement, 4)[0] != '\0',
+			.paused_clock = sqlite3_column_type(statement, 5) == SQLITE_NULL ? -1 : sqlite3_column_int64(statement, 5),
 			.next_due = INT64_MAX,
 		};
 
@@ -99,6 +100,7 @@ bool queue_lanes_pause(struct queue *queue, int64_t manifest, const char *paused
 		int64_t clock = queue_clock(queue, lane->endpoint, now_ms);
 
 		lane->paused = true;
+		lane->paused_clock = clock;
 		if (db_change(db, db_use(db, LANE_PAUSE, "iii", lane->manifest, lane->issuer, clock)) < 0)
 			return false;
 	}
@@ -117,6 +119,7 @@ bool queue_lanes_resume(struct queue *queue, int64_t manifest, int64_t now_ms)
 		sqlite3_stmt *statement;
 
 		lane->paused = false;
+		lane->paused_clock = -1;
 		lane->refusals = 0;
 		statement = db_use(db, LANE_SLEPT, "iii", manifest, lane->issuer, queue_clock(queue, lane->endpoint, now_ms));
 		if (db_row(db, statement))
@@ -168,22 +171,6 @@ void queue_lane_due(struct queue *queue, int64_t manifest, int64_t issuer, int64
 bool queue_lane_look_again(struct queue *queue, struct lane *lane)
 {
 	return next_due_of(queue, lane);
-}
-
-bool queue_let_next_go(struct queue *queue, int64_t row, int64_t now_ms)
-{
-	struct db *db = &queue->db;
-	sqlite3_stmt *statement;
-
-	if (!queue->any_behind)
-		return true;
-	statement = db_use(db, UNBLOCK, "ii", row, now_ms);
-	/* RETURNING makes all changes before its first row, inside the turn that the caller's own change has opened. */
-	while (db_row(db, statement)) {
-		if (sqlite3_column_int(statement, 2) == ROW_QUEUED)
-			queue_lane_due(queue, sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1), now_ms);
-	}
-	return db_healthy(db);
 }
 
 int64_t queue_next_due(struct queue *queue, int endpoint, int64_t now_ms)

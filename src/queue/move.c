@@ -1,6 +1,7 @@
 #include "queue/move.h"
 
 #include "queue/card.h"
+#include "queue/chain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,10 +43,9 @@ bool move_can(const struct queue_order *order, enum row_state state)
 
 /* The card's other rows, as far as a row that is to be sent again has to know them. */
 struct others {
-	int64_t live;          /* stands for the same event; 0: none */
-	int64_t gone_out;      /* later, and on the wire or accepted */
-	int64_t sending;       /* later, and on the wire now */
-	int64_t before, after; /* the nearest unfinished ones; after can still be made to wait */
+	int64_t live;     /* stands for the same event; 0: none */
+	int64_t gone_out; /* later, and on the wire or accepted */
+	bool any_open;
 };
 
 static bool look_at_others(struct queue *queue, const struct move_row *row, struct others *ret_others)
@@ -65,12 +65,7 @@ static bool look_at_others(struct queue *queue, const struct move_row *row, stru
 			others.live = other;
 		if (other > row->row && out && !others.gone_out)
 			others.gone_out = other;
-		if (state == ROW_SENDING && other > row->row)
-			others.sending = other;
-		if (queue_is_open(state) && other < row->row)
-			others.before = other;
-		if ((state == ROW_QUEUED || state == ROW_HELD) && other > row->row && !others.after)
-			others.after = other;
+		others.any_open = others.any_open || queue_is_open(state);
 	}
 	*ret_others = others;
 	return db_healthy(&queue->db);
@@ -92,23 +87,14 @@ static bool open_lane(struct queue *queue, const struct move_row *row, int64_t n
 	return true;
 }
 
-/* Behind the card's earlier rows, before its later ones: as if it had never been tried. */
+/* As if it had never been tried, in its place among the card's rows. */
 static bool retry(struct queue *queue, const struct move_row *row, const struct others *others, int64_t now_ms, int64_t wall_ms)
 {
 	struct db *db = &queue->db;
-	int64_t behind = others->before ? others->before : others->sending;
 
-	/* Who waited behind the same one waits behind this one now; who is next of all does so too. */
-	if (behind && others->after && db_change(db, db_use(db, MOVE_RELINK, "ii", behind, row->row)) < 0)
-		return false;
-	if (others->after && db_change(db, db_use(db, MOVE_BEHIND, "ii", others->after, row->row)) < 0)
-		return false;
-	if (!queue_change(queue,
-			  db_use(db, MOVE_RETRY, "iiizi", row->row, (int64_t)row->state, (int64_t)(others->live != 0), behind, now_ms),
-			  row->manifest, row->state, ROW_QUEUED))
-		return false;
-	queue->any_behind = queue->any_behind || behind || others->after;
-	return open_lane(queue, row, now_ms, wall_ms);
+	return queue_change(queue, db_use(db, MOVE_RETRY, "iiii", row->row, (int64_t)row->state, (int64_t)(others->live != 0), now_ms),
+			    row->manifest, row->state, ROW_QUEUED) &&
+	       (!others->any_open || chain_put_in_order(queue, row->row, now_ms)) && open_lane(queue, row, now_ms, wall_ms);
 }
 
 static bool cancel(struct queue *queue, const struct move_row *row, int64_t now_ms, int64_t wall_ms)
@@ -120,8 +106,8 @@ static bool cancel(struct queue *queue, const struct move_row *row, int64_t now_
 		return false;
 	/* Who waited for it waits for what it waited for. */
 	if (row->behind)
-		return db_change(db, db_use(db, MOVE_RELINK, "ii", row->row, row->behind)) >= 0;
-	return queue_let_next_go(queue, row->row, now_ms);
+		return db_change(db, db_use(db, CHAIN_RELINK, "ii", row->row, row->behind)) >= 0;
+	return chain_let_next_go(queue, row->row, queue_endpoint_of(queue, row->issuer), now_ms);
 }
 
 static bool apply(struct queue *queue, const struct queue_order *order, const struct move_row *row, const struct others *others,
@@ -140,10 +126,11 @@ static bool apply(struct queue *queue, const struct queue_order *order, const st
 	case QUEUE_RESOLVE_ACCEPTED:
 		return queue_change(queue, db_use(db, MOVE_ACCEPT, "iti", row->row, order->operation_id, wall_ms), row->manifest,
 				    ROW_IN_DOUBT, ROW_ACCEPTED) &&
-		       queue_let_next_go(queue, row->row, now_ms);
+		       (!queue->any_behind || chain_put_in_order(queue, row->row, now_ms));
 	case QUEUE_RESOLVE_RESEND:
-		return queue_change(queue, db_use(db, MOVE_RESEND, "ii", row->row, now_ms), row->manifest, ROW_IN_DOUBT, ROW_QUEUED) &&
-		       open_lane(queue, row, now_ms, wall_ms);
+		return queue_change(queue, db_use(db, MOVE_RESEND, "iii", row->row, now_ms, clock), row->manifest, ROW_IN_DOUBT,
+				    ROW_QUEUED) &&
+		       chain_put_in_order(queue, row->row, now_ms) && open_lane(queue, row, now_ms, wall_ms);
 	}
 	return queue_bug(queue, "row %lld: no such move", (long long)row->row);
 }

@@ -370,7 +370,7 @@ int64_t queue_clock(const struct queue *queue, int endpoint, int64_t now_ms)
 	const struct queue_bound_endpoint *e = &queue->endpoints[endpoint < 0 ? 0 : endpoint];
 
 	if (endpoint < 0)
-		return 0;
+		return -1;
 	return e->open_ms + (e->open && now_ms > e->open_since ? now_ms - e->open_since : 0);
 }
 

@@ -19,6 +19,20 @@
 	" r.row_id <= m.bodies_to"                                                                                                         \
 	" FROM row r JOIN manifest m ON m.manifest_id = r.manifest_id"
 
+/* What a row's clock shows: it stands while the manifest is paused. clock: that of its endpoint, -1 where it has none. */
+#define CLOCK_OF_ROW(clock)                                                                                                                \
+	"coalesce((SELECT l.paused_clock FROM lane l WHERE l.manifest_id = row.manifest_id AND l.issuer_no = row.issuer_no),"              \
+	" nullif(" clock ", -1))"
+
+/*
+ * give_up is a reading of that clock while a row can go, and what is left until then while it cannot: held, in doubt, behind another row.
+ * Without a clock the time begins anew, with the next answer that puts the row back.
+ */
+#define STANDS(condition, clock)                                                                                                           \
+	"give_up = CASE WHEN give_up IS NOT NULL AND " condition " THEN give_up - " CLOCK_OF_ROW(clock) " ELSE give_up END"
+#define RUNS(condition, clock)                                                                                                             \
+	"give_up = CASE WHEN give_up IS NOT NULL AND " condition " THEN give_up + " CLOCK_OF_ROW(clock) " ELSE give_up END"
+
 /* A manifest's reason, unless it only told of trouble with a file that is now written. */
 #define WITHOUT_TROUBLE(file) "CASE WHEN reason LIKE '" file ": %' THEN '' ELSE reason END"
 
@@ -152,7 +166,7 @@ const char *const statement_sql[STATEMENT_N] = {
 	[LANE_DUE] = "SELECT due FROM row WHERE manifest_id = ?1 AND issuer_no = ?2 AND due IS NOT NULL ORDER BY due LIMIT 1",
 	[LANE_STORE] = "UPDATE lane SET next_row = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2",
 	[LANE_REMOVE] = "DELETE FROM lane WHERE manifest_id = ?1",
-	[LANE_PAUSE] = "UPDATE lane SET paused_clock = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2",
+	[LANE_PAUSE] = "UPDATE lane SET paused_clock = nullif(?3, -1) WHERE manifest_id = ?1 AND issuer_no = ?2",
 	/* A row without an answer was due at once when it was stored. */
 	[LANE_CLAMP] = "UPDATE row SET due = ?3 WHERE manifest_id = ?1 AND issuer_no = ?2 AND due > ?3"
 		       " AND (due > ?3 + ?4 OR finished_at IS NULL OR finished_at > ?5)",
@@ -177,12 +191,18 @@ const char *const statement_sql[STATEMENT_N] = {
 		" WHERE row_id = ?1 AND state = 1",
 	[UNCLAIM] = "UPDATE row SET state = 0, due = ?2, attempts = attempts - 1, outcome = NULL, correlation = NULL, sent_at = NULL"
 		    " WHERE row_id = ?1 AND state = 1",
-	[UNBLOCK] = "UPDATE row SET behind = NULL, due = CASE state WHEN 0 THEN ?2 END WHERE behind = ?1"
-		    " RETURNING manifest_id, issuer_no, state",
+	[UNBLOCK] = "UPDATE row SET behind = NULL, due = CASE state WHEN 0 THEN ?2 END, " RUNS(
+		"state = 0", "?3") " WHERE row_id = (SELECT row_id FROM row WHERE behind = ?1 ORDER BY row_id LIMIT 1)"
+				   " RETURNING row_id, manifest_id, issuer_no, state",
+	[CHAIN_RELINK] = "UPDATE row SET behind = ?2 WHERE behind = ?1 AND row_id <> ?2",
+	[CHAIN_BEHIND] = "UPDATE row SET behind = ?2, due = NULL, " STANDS("state = 0 AND behind IS NULL", "?3") " WHERE row_id = ?1",
+	[CHAIN_FREE] = "UPDATE row SET behind = NULL, due = CASE state WHEN 0 THEN ?2 END, " RUNS("state = 0", "?3") " WHERE row_id = ?1",
+	[CHAIN_OVERTAKEN] = "SELECT 1 FROM row WHERE behind = ?1 AND row_id < ?1 LIMIT 1",
 	[SENDING_ROWS] =
-		"SELECT r.row_id, r.manifest_id, e.endpoint_no, r.attempts FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
+		"SELECT r.row_id, r.manifest_id, e.endpoint_no, r.issuer_no FROM row r JOIN issuer i ON i.issuer_no = r.issuer_no"
 		" LEFT JOIN endpoint e ON e.endpoint_no = i.endpoint_no WHERE r.state = 1 AND r.row_id > ?1 ORDER BY r.row_id LIMIT 1",
-	[RECOVER] = "UPDATE row SET state = ?2, outcome = ?3, detail = 'crash', finished_at = ?4, due = ?5 WHERE row_id = ?1 AND state = 1",
+	[RECOVER] = "UPDATE row SET state = ?2, outcome = ?3, detail = 'crash', finished_at = ?4, due = ?5, " STANDS(
+		"?2 = 4", "?6") " WHERE row_id = ?1 AND state = 1",
 	[MOVE_ROW] = "SELECT " MOVE_COLUMNS " WHERE r.row_id = ?1",
 	/* The states as numbers, so that row_attention can be used. */
 	[MOVE_REFUSED] = "SELECT row_id FROM row WHERE state = 3 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
@@ -191,24 +211,22 @@ const char *const statement_sql[STATEMENT_N] = {
 	[MOVE_EXPIRED] = "SELECT row_id FROM row WHERE state = 6 AND row_id BETWEEN ?1 AND ?2 ORDER BY row_id LIMIT ?3",
 	[MOVE_CARD] = "SELECT r.row_id FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
 		      " WHERE r.card_id = ?3 AND r.row_id BETWEEN ?4 AND ?5 ORDER BY r.row_id LIMIT ?6",
-	[MOVE_OF_CARD] = "SELECT r.row_id, r.event, r.state, r.superseded, r.behind FROM (" CARD_KEYS
+	[MOVE_OF_CARD] = "SELECT r.row_id, r.event, r.state, r.superseded, r.behind, r.manifest_id FROM (" CARD_KEYS
 			 ") c CROSS JOIN row r ON r.row_id = " CARD_ROW " WHERE r.card_id = ?3 AND r.issuer_no = ?4 ORDER BY r.row_id",
-	[MOVE_HOLD] = "UPDATE row SET state = 5, due = NULL, give_up = give_up - ?2 WHERE row_id = ?1 AND state = 0",
-	[MOVE_RELEASE] = "UPDATE row SET state = 0, due = CASE WHEN behind IS NULL THEN ?3 END, give_up = give_up + ?2"
-			 " WHERE row_id = ?1 AND state = 5",
+	[MOVE_HOLD] = "UPDATE row SET state = 5, due = NULL, " STANDS("behind IS NULL", "?2") " WHERE row_id = ?1 AND state = 0",
+	[MOVE_RELEASE] = "UPDATE row SET state = 0, due = CASE WHEN behind IS NULL THEN ?3 END, " RUNS(
+		"behind IS NULL", "?2") " WHERE row_id = ?1 AND state = 5",
 	[MOVE_CANCEL] = "UPDATE row SET state = 7, due = NULL, behind = NULL, finished_at = ?2 WHERE row_id = ?1 AND state = ?3",
-	[MOVE_RELINK] = "UPDATE row SET behind = ?2, due = NULL WHERE behind = ?1 AND row_id <> ?2",
-	[MOVE_BEHIND] = "UPDATE row SET behind = ?2, due = NULL WHERE row_id = ?1",
 	[MOVE_ACCEPT] = "UPDATE row SET state = 2, operation_id = coalesce(?2, operation_id), detail = 'accepted by an operator''s word',"
 			" finished_at = ?3 WHERE row_id = ?1 AND state = 4",
-	[MOVE_RESEND] = "UPDATE row SET state = 0, due = ?2, finished_at = NULL WHERE row_id = ?1 AND state = 4",
-	[MOVE_RETRY] = "UPDATE row SET state = 0, superseded = ?3, same_as = NULL, behind = ?4, due = CASE WHEN ?4 IS NULL THEN ?5 END,"
-		       " give_up = NULL, forbidden = 0, finished_at = NULL WHERE row_id = ?1 AND state = ?2",
+	[MOVE_RESEND] = "UPDATE row SET state = 0, due = ?2, finished_at = NULL, " RUNS("1", "?3") " WHERE row_id = ?1 AND state = 4",
+	[MOVE_RETRY] = "UPDATE row SET state = 0, superseded = ?3, same_as = NULL, behind = NULL, due = ?4, give_up = NULL, forbidden = 0,"
+		       " finished_at = NULL WHERE row_id = ?1 AND state = ?2",
 	[MANIFEST_REOPEN] = "UPDATE manifest SET state = 'released', settled_at = NULL, receipt_at = coalesce(receipt_at, ?2)"
 			    " WHERE manifest_id = ?1 AND state = 'settled'",
 	[MANIFEST_RESUME] = "UPDATE manifest SET paused = '', reason = '' WHERE manifest_id = ?1 AND paused <> ''",
 	[MANIFEST_FIND] = "SELECT state, paused FROM manifest WHERE manifest_id = ?1",
-	[LANE_SLEPT] = "SELECT ?3 - paused_clock FROM lane WHERE manifest_id = ?1 AND issuer_no = ?2",
+	[LANE_SLEPT] = "SELECT nullif(?3, -1) - paused_clock FROM lane WHERE manifest_id = ?1 AND issuer_no = ?2",
 	[LANE_RESUME] = "UPDATE lane SET paused_clock = NULL WHERE manifest_id = ?1 AND issuer_no = ?2",
 	[LANE_SHIFT] = "UPDATE row SET give_up = give_up + ?3 WHERE manifest_id = ?1 AND issuer_no = ?2 AND due IS NOT NULL",
 	[ORDER_PUT] =

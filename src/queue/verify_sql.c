@@ -84,12 +84,16 @@ const struct verify_check verify_checks[] = {
 								  " AND (state = 6 OR state >= 8)",
 	  "a later row of the same event would be a duplicate of it and not be sent" },
 	{ "SELECT 'row ' || r.row_id || ' waits behind row ' || r.behind || ', which ' || CASE WHEN b.row_id IS NULL THEN 'is not there'"
-	  " WHEN b.row_id >= r.row_id THEN 'comes after it' WHEN b.card_id IS NOT r.card_id OR b.issuer_no IS NOT r.issuer_no THEN"
+	  " WHEN b.row_id = r.row_id OR (b.row_id > r.row_id AND b.state <> 1) THEN 'comes after it' WHEN b.card_id IS NOT r.card_id OR b.issuer_no IS NOT r.issuer_no THEN"
 	  " 'is of another card' ELSE 'is ' || " STATE_OF(
 		  "b") " END FROM row r LEFT JOIN row b ON b.row_id = r.behind WHERE r.behind IS NOT NULL"
-		       " AND (b.row_id IS NULL OR b.row_id >= r.row_id OR b.card_id IS NOT r.card_id"
+		       " AND (b.row_id IS NULL OR b.row_id = r.row_id OR (b.row_id > r.row_id AND b.state <> 1) OR b.card_id IS NOT r.card_id"
 		       "      OR b.issuer_no IS NOT r.issuer_no OR b.state NOT IN (0, 1, 4, 5))",
 	  "it would wait for ever; hold and release it" },
+	{ "SELECT 'row ' || row_id || ' does not wait for row ' || earlier || ' of its card' FROM"
+	  " (SELECT row_id, state, behind, lag(row_id) OVER (PARTITION BY card_id, issuer_no ORDER BY row_id) AS earlier FROM row"
+	  "  WHERE state IN (0, 1, 4, 5)) WHERE earlier IS NOT NULL AND state IN (0, 5) AND behind IS NULL",
+	  "it may be sent too early; hold it until the other one has ended" },
 	{ "SELECT 'row ' || r.row_id || ' is queued, and nothing will come to it' FROM manifest m"
 	  " JOIN row r ON r.row_id BETWEEN m.first_row AND m.last_row"
 	  " LEFT JOIN lane l ON l.manifest_id = m.manifest_id AND l.issuer_no = r.issuer_no"

@@ -155,6 +155,7 @@ static const struct fault {
 	{ "UPDATE row SET behind = 2 WHERE row_id = 13", "row 13 waits behind row 2, which is of another card" },
 	{ "UPDATE row SET behind = 88 WHERE row_id = 13", "row 13 waits behind row 88, which is not there" },
 	{ "UPDATE row SET behind = 13 WHERE row_id = 13", "row 13 waits behind row 13, which comes after it" },
+	{ "UPDATE row SET behind = NULL WHERE row_id = 13", "row 13 does not wait for row 3 of its card" },
 	{ "UPDATE row SET state = 7 WHERE row_id = 3", "row 13 waits behind row 3, which is cancelled" },
 	{ "UPDATE row SET behind = NULL WHERE row_id = 13; UPDATE lane SET next_row = 14 WHERE manifest_id = 3",
 	  "row 13 is queued, and nothing will come to it" },
