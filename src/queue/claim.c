@@ -146,6 +146,21 @@ bool queue_lane_has_something(const struct lane *lane, int endpoint, int64_t now
 	return lane->endpoint == endpoint && !lane->paused && (lane->next_row <= lane->last_row || lane->next_due <= now_ms);
 }
 
+static bool is_its_turn(const struct queue_bound_endpoint *e, const struct lane *lane)
+{
+	return lane->manifest == e->turn_manifest && lane->issuer == e->turn_issuer;
+}
+
+/* A turn for which there was no room goes on with the next claim, else whoever meets little room has small turns. */
+static void go_round(struct queue_bound_endpoint *e, const struct lane *lane, size_t left, size_t got, bool more)
+{
+	bool over = got == left || !more;
+
+	e->turn_manifest = lane->manifest;
+	e->turn_issuer = lane->issuer + over;
+	e->turn_rows = over ? 0 : QUANTUM - left + got;
+}
+
 bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms, int64_t wall_ms, struct queue_claim *const *ret_claims,
 		 size_t *ret_n)
 {
@@ -157,17 +172,15 @@ bool queue_claim(struct queue *queue, int endpoint, size_t most, int64_t now_ms,
 	if (queue_order_stops_sending(queue))
 		return true;
 	while (n < most && without < queue->n_lanes) {
-		struct lane *lane = &queue->lanes[e->turn++ % queue->n_lanes];
-		size_t share = most - n < QUANTUM ? most - n : QUANTUM, got = 0;
+		struct lane *lane = &queue->lanes[queue_lane_from(queue, e->turn_manifest, e->turn_issuer)];
+		size_t left = QUANTUM - (is_its_turn(e, lane) ? e->turn_rows : 0), share = most - n < left ? most - n : left, got = 0;
 
-		if (!queue_lane_has_something(lane, endpoint, now_ms)) {
-			without++;
-			continue;
-		}
-		if (!claim_from(queue, lane, share, now_ms, wall_ms, ret_claims + n, &got))
+		if (queue_lane_has_something(lane, endpoint, now_ms) &&
+		    !claim_from(queue, lane, share, now_ms, wall_ms, ret_claims + n, &got))
 			return false;
 		without = got ? 0 : without + 1;
 		n += got;
+		go_round(e, lane, left, got, got == share);
 	}
 	*ret_n = n;
 	return true;

@@ -53,7 +53,9 @@ struct queue_bound_endpoint {
 	bool open;
 	int64_t stored_open_ms;
 	int64_t accepted_at; /* wall clock of this turn's last 202; 0: none */
-	size_t turn;         /* the lane whose turn it is */
+	/* whose turn it is (the first lane from this one on), and how many rows it had in it */
+	int64_t turn_manifest, turn_issuer;
+	size_t turn_rows;
 };
 
 struct queue {
@@ -121,6 +123,9 @@ bool queue_lanes_resume(struct queue *queue, int64_t manifest, int64_t now_ms);
 
 /* queue_lane finds a lane in memory (issuer 0: the manifest's first), or NULL. */
 struct lane *queue_lane(struct queue *queue, int64_t manifest, int64_t issuer);
+
+/* queue_lane_from gives the index of the first lane from this one on, going round; there is one. */
+size_t queue_lane_from(const struct queue *queue, int64_t manifest, int64_t issuer);
 
 /* queue_lane_due is told that a row of the lane may go at due_ms; queue_lane_look_again asks the database when the next one may. */
 void queue_lane_due(struct queue *queue, int64_t manifest, int64_t issuer, int64_t due_ms);

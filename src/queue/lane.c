@@ -46,6 +46,11 @@ struct lane *queue_lane(struct queue *queue, int64_t manifest, int64_t issuer)
 	return lane && lane->manifest == manifest && (issuer == 0 || lane->issuer == issuer) ? lane : NULL;
 }
 
+size_t queue_lane_from(const struct queue *queue, int64_t manifest, int64_t issuer)
+{
+	return place_of(queue, manifest, issuer) % queue->n_lanes;
+}
+
 static void insert(struct queue *queue, const struct lane *lane)
 {
 	size_t place = place_of(queue, lane->manifest, lane->issuer);

@@ -85,6 +85,24 @@ static void rows_that_were_put_back_have_every_other_place(void **state)
 	assert_int_equal(claim(f, 0, 64), 64);
 }
 
+static void turns_are_equal_however_much_room_there_is_and_whatever_comes_and_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	load_many(f, 600, "");
+	load_many(f, 600, "");
+	load_many(f, 600, "");
+	for (int i = 0; i < 60; i++) {
+		claim(f, 0, i % 3 ? 1 : 15);
+		answer_all(f, &accepted);
+		if (i % 7 == 0)
+			load(f, "small");
+	}
+	assert_true(fixture_number(f, "SELECT count(*) FROM row WHERE card_id = 'small' AND state = 2") >= 8);
+	assert_true(fixture_number(f, "SELECT max(accepted) - min(accepted) FROM manifest WHERE rows = 600") <= 8);
+	assert_true(fixture_number(f, "SELECT min(accepted) FROM manifest WHERE rows = 600") > 90);
+}
+
 static void each_endpoint_gets_only_rows_of_its_own_issuers(void **state)
 {
 	struct fixture *f = *state;
@@ -188,6 +206,7 @@ int main(void)
 		T(no_more_rows_are_claimed_than_there_is_room_for),
 		T(manifests_are_claimed_from_in_turn_so_that_a_small_one_is_not_behind_a_large_one),
 		T(rows_that_were_put_back_have_every_other_place),
+		T(turns_are_equal_however_much_room_there_is_and_whatever_comes_and_goes),
 		T(each_endpoint_gets_only_rows_of_its_own_issuers),
 		T(an_endpoint_that_takes_nothing_does_not_stand_in_the_way_of_the_other),
 		T(a_long_stretch_of_rows_that_cannot_go_is_passed_in_steps),
