@@ -4,6 +4,9 @@
  * are microseconds of the wall clock and of the processor for each row, and the database's bytes for each settled row.
  *
  *     bench_queue FOLDER ROWS [BEFORE]     measures ROWS rows in an empty database, or on top of BEFORE settled ones
+ *     bench_queue FOLDER queued ROWS MANIFESTS [held|behind]
+ *                                          what claiming costs with ROWS rows queued in so many open manifests, and with as many before
+ *                                          those of the first one that cannot go
  *
  * The rows of BEFORE are made in the same way, without syncing and with fewer commits. A database that FOLDER has already is used as it is,
  * so that several runs can stand on one base; numbers of cards then go on from its last row.
@@ -17,8 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
-enum { IN_FLIGHT = 64, ROWS_A_MANIFEST = 100000, ROWS_A_COMMIT = 2000 };
+enum { QUANTUM = 8, IN_FLIGHT = 64, ROWS_A_MANIFEST = 100000, ROWS_A_COMMIT = 2000 };
 
 struct cost {
 	int64_t wall_us, cpu_us;
@@ -217,14 +221,119 @@ static void open_queue(struct bench *b, const char *folder)
 	b->next = number(b, "SELECT coalesce(max(row_id), 0) FROM row") + 1;
 }
 
+static double cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* What claiming costs alone, and with its share of the turn: the answers recorded, the commit synced. */
+struct claimed {
+	int64_t rows, calls, empty_calls;
+	double claim_us, most_us, all_us;
+};
+
+/* At most one quantum of rows a turn, so that ten rows and ten million are claimed in the same way. */
+static void claim_some(struct bench *b, int64_t most, struct claimed *c)
+{
+	static struct queue_claim room[QUANTUM];
+	struct queue_claim *claims[QUANTUM];
+	struct track_verdict verdict = { .outcome = TRACK_ACCEPTED, .operation_id = "op-0123456789abcdef0123456789abcdef" };
+	struct queue_result result = { .verdict = &verdict, .http_status = 202, .give_up_after_ms = 1000 };
+	double start = cpu_us();
+	enum row_state state;
+	bool paused;
+
+	for (size_t i = 0; i < QUANTUM; i++)
+		claims[i] = &room[i];
+	for (size_t n = 1; most > 0 && (n > 0 || queue_next_due(b->queue, 0, result.now_ms) <= result.now_ms); most -= (int64_t)n) {
+		double before, took;
+
+		result.now_ms = result.wall_ms = clock_wall_ms();
+		before = cpu_us();
+		if (!queue_claim(b->queue, 0, QUANTUM, result.now_ms, result.wall_ms, claims, &n))
+			die("claim");
+		took = cpu_us() - before;
+		c->claim_us += took;
+		c->most_us = took > c->most_us ? took : c->most_us;
+		c->calls++;
+		c->empty_calls += n == 0;
+		c->rows += (int64_t)n;
+		commit(b);
+		for (size_t i = 0; i < n; i++) {
+			result.claim = claims[i];
+			if (!queue_record(b->queue, &result, &state, &paused))
+				die("record");
+		}
+		commit(b);
+	}
+	c->all_us += cpu_us() - start;
+}
+
+/* All rows that are there cannot go: held, or behind the first of them. */
+static void hinder(struct bench *b, const char *how)
+{
+	if (strcmp(how, "held") == 0)
+		run(b, "UPDATE manifest SET held = queued, queued = 0; UPDATE row SET state = 5");
+	else if (strcmp(how, "behind") == 0)
+		run(b, "UPDATE manifest SET held = 1, queued = queued - 1; UPDATE row SET state = 5 WHERE row_id = 1;"
+		       "UPDATE row SET behind = 1 WHERE row_id > 1");
+	else
+		die("held or behind");
+}
+
+static void claim_queued(struct bench *b, const char *folder, int64_t rows, int64_t manifests, const char *hindered)
+{
+	enum { MEASURED = 40000 };
+	struct cost cost = { 0 };
+	struct claimed c = { 0 };
+	int64_t recovered;
+
+	do {
+		int64_t first = b->next;
+
+		run(b, "PRAGMA synchronous=OFF");
+		for (int64_t i = 0; i < manifests; i++)
+			load(b, rows / manifests, &cost);
+		if (hindered) {
+			hinder(b, hindered);
+			/* Those that can go stand behind them, in the same manifest. */
+			run(b, "UPDATE row SET state = 0, behind = NULL WHERE row_id > (SELECT max(row_id) - 8000 FROM row);"
+			       "UPDATE manifest SET queued = (SELECT count(*) FROM row WHERE state = 0),"
+			       " held = (SELECT count(*) FROM row WHERE state = 5)");
+			queue_close(b->queue);
+			open_queue(b, folder);
+			if (!queue_recover(b->queue, 3600000, clock_wall_ms(), clock_wall_ms(), &recovered))
+				die("recover");
+			commit(b);
+		}
+		run(b, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous=FULL");
+		claim_some(b, MEASURED - c.rows, &c);
+		if (c.rows == 0 || b->next == first)
+			die("no row could go");
+	} while (c.rows < MEASURED && rows < MEASURED && !hindered);
+	printf("%9" PRId64 " queued, %4" PRId64 " manifests%s%s: %6.2f us cpu a row claimed, %6.2f with all of its turns;"
+	       " %" PRId64 " calls, %" PRId64 " without a row, the longest %.0f us\n",
+	       rows, manifests, hindered ? ", " : "", hindered ? hindered : "", c.claim_us / (double)c.rows, c.all_us / (double)c.rows,
+	       c.calls, c.empty_calls, c.most_us);
+}
+
 int main(int argc, char **argv)
 {
 	int64_t rows = 0, before = 0, bytes, settled;
 	struct bench b = { 0 };
 	struct cost load_cost, send_cost;
 
+	if (argc >= 5 && strcmp(argv[2], "queued") == 0 && text_to_int64(argv[3], &rows) && text_to_int64(argv[4], &before) && before > 0) {
+		open_queue(&b, argv[1]);
+		claim_queued(&b, argv[1], rows, before, argc > 5 ? argv[5] : NULL);
+		queue_close(b.queue);
+		return 0;
+	}
 	if (argc < 3 || argc > 4 || !text_to_int64(argv[2], &rows) || rows < 1 || (argc == 4 && !text_to_int64(argv[3], &before)))
-		die("usage: bench_queue FOLDER ROWS [BEFORE]");
+		die("usage: bench_queue FOLDER ROWS [BEFORE] | bench_queue FOLDER queued ROWS MANIFESTS [held|behind]");
 	open_queue(&b, argv[1]);
 	if (b.next <= before) {
 		run(&b, "PRAGMA synchronous=OFF");
