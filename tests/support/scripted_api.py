@@ -156,6 +156,11 @@ class ScriptedApi:
         self._key = es256.public_key(self.pki / f"{name}.pub")
         self.revoke_all_tokens()
 
+    def trust_clients_of(self, ca: str) -> None:
+        """ca or other-ca: whose client certificates are good, for new connections; kept ones end. TLS 1.3 tells a client after its request."""
+        self._context = self._make_context("server", ca)
+        self.end_idle_connections()
+
     def limit_tls(self, newest: ssl.TLSVersion) -> None:
         """No newer version of TLS for new connections, however old (Debian's OpenSSL needs the weakest level for 1.1); kept ones end."""
         self._context.set_ciphers("ALL:@SECLEVEL=0")
@@ -227,11 +232,11 @@ class ScriptedApi:
 
     # -- connections
 
-    def _make_context(self, name: str) -> ssl.SSLContext:
+    def _make_context(self, name: str, ca: str = "ca") -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.pki / f"{name}.pem", self.pki / f"{name}.key")
-        context.load_verify_locations(self.pki / "ca.pem")
+        context.load_verify_locations(self.pki / f"{ca}.pem")
         context.verify_mode = ssl.CERT_REQUIRED
         context.set_alpn_protocols(self.protocols)
         return context
