@@ -365,7 +365,7 @@ static void whatever_statement_fails_the_whole_turn_fails_and_can_be_done_again(
 
 	load(f, "acc.1 ref.2 dbt bck exp und acc.3 ref.4 exp.5 dbt.6 f1 !r s@2");
 	/* Claimed a second time, so that there are earlier attempts; that is what the answers of the turn are for. */
-	claim(f, 0, 6);
+	assert_int_equal(claim(f, 0, 20), 7);
 	answer_all(f, &(struct answer){ .outcome = TRACK_BACK, .status = 503 });
 	assert_int_equal(claim(f, 0, 6), 6);
 	memcpy(claims, f->room, sizeof(claims));
