@@ -187,6 +187,22 @@ class ConnectionsTest(Scenes.Scene):
         bureau.wait_row("card-1", "accepted")
         self.sound(bureau)
 
+    def test_a_handshake_that_fails_puts_the_row_back(self) -> None:
+        for how in ("close", "reset", "garbage", "hang"):
+            with self.subTest(how):
+                api, bureau = self.scene(connect_timeout="1s")
+                self.settles(bureau, "a", 1, accepted=1)  # so that there is a token
+                api.accepting = how  # type: ignore[assignment]
+                api.end_idle_connections()
+                bureau.wait(lambda: not api.open_connections, "the end of the connection")
+                bureau.drop("b.csv", manifests.cards(["card-1"]))
+                bureau.wait(lambda: len(api.refused_handshakes) >= 2, "handshakes")
+                self.assertEqual(api.of_card("card-1"), [])
+                api.accepting = "serve"
+                api.drop_connections()
+                bureau.wait_row("card-1", "accepted")
+                self.sound(bureau)
+
     def test_a_client_certificate_that_is_refused_pauses_with_certificate(self) -> None:
         keys = pki.shared()
         api, bureau = self.scene(tls={"certificate": str(keys / "other-client.pem"), "key": str(keys / "other-client.key")})
