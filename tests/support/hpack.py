@@ -64,34 +64,46 @@ def _codes() -> dict[tuple[int, int], int]:
 
 
 _CODES = _codes()
-_STEPS: dict[tuple[int, int, int], tuple[bytes, int, int]] = {}  # (pending bits, their value, next byte) → (decoded, pending bits, their value)
 
 
-def _step(bits: int, code: int, byte: int) -> tuple[bytes, int, int]:
-    decoded = b""
-    for i in range(7, -1, -1):
-        bits, code = bits + 1, code << 1 | byte >> i & 1
-        symbol = _CODES.get((bits, code))
-        if symbol is not None:
-            decoded += bytes((symbol,))
-            bits = code = 0
-        elif bits >= 30:
-            raise Malformed("the end of string is coded")
-    return decoded, bits, code
+class _State:
+    """What is known of a code that is not at its end: so many bits of this value. Knows where each byte leads, once it was there."""
+
+    def __init__(self, bits: int, code: int) -> None:
+        self.bits, self.code = bits, code
+        self.steps: list[tuple[bytes, _State] | None] = [None] * 256
+
+    def may_end(self) -> bool:
+        return self.bits <= 7 and self.code == (1 << self.bits) - 1
+
+    def step(self, byte: int) -> tuple[bytes, _State]:
+        """What the byte completes, and the state behind it."""
+        decoded, bits, code = b"", self.bits, self.code
+        for i in range(7, -1, -1):
+            bits, code = bits + 1, code << 1 | byte >> i & 1
+            symbol = _CODES.get((bits, code))
+            if symbol is not None:
+                decoded += bytes((symbol,))
+                bits = code = 0
+            elif bits >= 30:
+                raise Malformed("the end of string is coded")
+        step = self.steps[byte] = decoded, _STATES.setdefault((bits, code), _State(bits, code))
+        return step
+
+
+_START = _State(0, 0)
+_STATES = {(0, 0): _START}
 
 
 def huffman_decoded(data: bytes) -> bytes:
-    pieces = []
-    bits = code = 0
+    pieces = b""
+    state = _START
     for byte in data:
-        step = _STEPS.get((bits, code, byte))
-        if step is None:
-            step = _STEPS[bits, code, byte] = _step(bits, code, byte)
-        decoded, bits, code = step
-        pieces.append(decoded)
-    if bits > 7 or code != (1 << bits) - 1:
+        decoded, state = state.steps[byte] or state.step(byte)
+        pieces += decoded
+    if not state.may_end():
         raise Malformed("the padding is not the beginning of the end of string")
-    return b"".join(pieces)
+    return pieces
 
 
 class Decoder:
