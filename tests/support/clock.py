@@ -17,14 +17,13 @@ import ssl
 import struct
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from harness import binary, wait_for
+from harness import binary
 from scripted_api import ScriptedApi
 
 NS = 1_000_000_000
-FOR_EVER = 2**63 - 1
 
 
 class Clock:
@@ -107,33 +106,35 @@ class Clock:
         """On how many connections it waits for something: to be connected, or an answer to what it sent."""
         return self._get(self.WAITING)
 
-    def pass_by(self, seconds: float, *, hanging: bool = False, step: float = 600, until: Callable[[], bool] = lambda: False,
-                patience: float = 60) -> None:
+    def pass_by(self, seconds: float, *, hanging: bool = False, least: float = 0, most: float = 600,
+                until: Callable[[], bool] = lambda: False, patience: float = 60) -> None:
         """Lets time go by: whenever the program sleeps and waits for nobody (hanging: nobody answers, so that it need not be waited for),
-        it is at once the moment until which it sleeps, yet at most step seconds later. Ends early where `until` says so; fails where
-        nothing went by for `patience` true seconds."""
+        it is at once the moment until which it sleeps, yet at least and at most so many seconds later. Ends early where `until` says so;
+        fails where nothing went by for `patience` true seconds."""
         end = self.steady() + seconds
+        given_up = time.monotonic() + patience
         while self.steady() < end and not until():
-            at = wait_for(lambda: self._asleep(hanging), patience, "a moment at which nothing is under way")
-            now = self.steady()
-            if at > now:
-                self.leap(min(at - now, step, max(end - now, 0)) + 0.001)
+            if (at := self._asleep(hanging)) is not None:
+                self.leap(min(max(at - self.steady(), least), most, max(end - self.steady(), 0)) + 0.001)
+                given_up = time.monotonic() + patience
+            elif time.monotonic() > given_up:
+                raise AssertionError(f"for {patience} s there was no moment at which nothing was under way")
 
     def _asleep(self, hanging: bool) -> float | None:
-        """Until when it sleeps: twice the same."""
+        """Until when it sleeps: twice the same, and not over yet."""
         first, polls = self.sleeps_until(), self.polls
-        if first is None or (self.waiting and not hanging):
+        time.sleep(0.001)
+        if first is None or first <= self.steady() or (self.waiting and not hanging):
             return None
-        time.sleep(0.002)
         return first if (self.sleeps_until(), self.polls) == (first, polls) else None
 
 
 class TimedApi(ScriptedApi):
     """A scripted D1 whose clock is that of the program under test before anybody set it. Its tokens live in true time."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, issuers: Iterable[str] = ()) -> None:
         self.clock = clock
-        super().__init__()
+        super().__init__(issuers=issuers)
 
     def now(self) -> float:
         return self.clock.now() + self.date_skew
