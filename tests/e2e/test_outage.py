@@ -146,10 +146,11 @@ class HourTest(OutageTest):
         bureau = self.costs(lambda api: api.outage(behaviour=HANG), hanging=True, timeout="60s", connect_timeout="10s")
         api = bureau.api
         assert api
-        unanswered = len(api.requests) - GOOD
-        states = bureau.states()
-        self.assertEqual(states["queued"], 2000 - unanswered)
-        self.assertEqual(states["in_doubt"] + states.get("sending", 0), unanswered)
+
+        def those_that_came_through_are_in_doubt() -> bool:
+            unanswered, states = len(api.requests) - GOOD, bureau.states()
+            return states["queued"] == 2000 - unanswered and states["in_doubt"] + states.get("sending", 0) == unanswered
+        bureau.wait(those_that_came_through_are_in_doubt, "a row in doubt for each request without an answer")
 
 
 class DaysTest(OutageTest):
