@@ -49,7 +49,10 @@ static void no_statement_of_a_turn_walks_through_all_rows_attempts_or_manifests(
 
 	for (int i = 0; i < STATEMENT_N; i++) {
 		plan_of(f, statement_sql[i], plan, sizeof(plan));
-		if (i != COUNTS && walks_through(plan, growing)) /* counts are asked for a minute's progress, and add up manifests alone */
+		/* Asked at a start, once an hour, or for a minute's progress; of rows, they see those alone that wait for their time. */
+		if (i == COUNTS || i == NEWEST || i == PURGE_FIRST_SINCE || i == ENDPOINTS_CLAMP)
+			continue;
+		if (walks_through(plan, growing))
 			fail_msg("%s:\n%s", statement_sql[i], plan);
 	}
 }
