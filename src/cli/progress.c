@@ -70,8 +70,12 @@ static void tell(struct progress *p, const struct queue_counts *now)
 		draw_bar(now, &p->start);
 }
 
+/* A minute in which nothing was read and nothing came to its end is not worth a line. */
 static void log_minute(struct progress *p, const struct queue_counts *now)
 {
+	if (now->rows == p->logged.rows && open_rows(now) == open_rows(&p->logged) &&
+	    now->by_state[ROW_IN_DOUBT] == p->logged.by_state[ROW_IN_DOUBT])
+		return;
 	log_write(LOG_INFO,
 		  "progress: %" PRId64 " rows read, %" PRId64 " accepted in the last minute; %" PRId64 " queued, %" PRId64 " in doubt",
 		  now->rows - p->logged.rows, now->by_state[ROW_ACCEPTED] - p->logged.by_state[ROW_ACCEPTED], now->by_state[ROW_QUEUED],

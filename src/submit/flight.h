@@ -48,7 +48,9 @@ struct endpoint {
 	struct queue_claim **claims; /* room for one claim of all slots */
 	int64_t accepted_ms;         /* steady time of the last 202, 0: none yet */
 	int64_t token_expires_at;    /* as stored */
-	bool changed;                /* what endpoint_status shows is to be stored */
+	int stored_level;
+	int64_t stored_ms;
+	bool changed; /* what endpoint_status shows is to be stored */
 	struct submit_counts counts;
 };
 

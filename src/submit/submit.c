@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { LEVEL_EVERY_MS = 1000 };
+
 bool submit_new(const struct config *config, struct queue *queue, struct http *http, bool after_crash, struct submit **ret_submit,
 		struct error *err)
 {
@@ -127,6 +129,9 @@ static void store(struct submit *s, struct endpoint *e)
 		.certificate_expires_at = e->certificate.expires_at * 1000,
 	};
 
+	/* The level changes with any answer: for people, once a second will do. */
+	if (as.concurrency != e->stored_level && s->now_ms - e->stored_ms >= LEVEL_EVERY_MS)
+		e->changed = true;
 	if (!e->changed && as.token_expires_at == e->token_expires_at) {
 		queue_endpoint_open(s->queue, e->index, e->pace.state == PACE_OPEN, s->now_ms);
 		return;
@@ -136,6 +141,8 @@ static void store(struct submit *s, struct endpoint *e)
 	if (queue_endpoint_store(s->queue, e->index, &as)) {
 		e->changed = false;
 		e->token_expires_at = as.token_expires_at;
+		e->stored_level = as.concurrency;
+		e->stored_ms = s->now_ms;
 	}
 	queue_endpoint_open(s->queue, e->index, e->pace.state == PACE_OPEN, s->now_ms);
 }
