@@ -4,6 +4,7 @@ or takes plain HTTP to the API's TLS; and a port at which nobody ever answers.""
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -88,8 +89,7 @@ class Relay:
         try:
             if not self.proxy or self._connected(client):
                 with self._towards() as server:
-                    threading.Thread(target=self._back, args=(server, client), daemon=True, name="relayed back").start()
-                    self._forth(client, server, swallow)
+                    self._pass_on(client, server, swallow)
         except OSError:
             pass
         finally:
@@ -113,19 +113,25 @@ class Relay:
         server = socket.create_connection(("127.0.0.1", self.target))
         return self.tls.wrap_socket(server, server_hostname="localhost") if self.tls else server
 
-    def _forth(self, client: socket.socket, server: socket.socket, swallow: bool) -> None:
+    def _pass_on(self, client: socket.socket, server: socket.socket, swallow: bool) -> None:
+        """Both ways in one thread, since a TLS connection is nothing for two; until either side ends."""
         passed = False
-        while piece := client.recv(65536):
-            self.heard += len(piece)
-            if not (swallow and passed):
-                server.sendall(piece)
-            passed = True
-        server.shutdown(socket.SHUT_RDWR)
-
-    @staticmethod
-    def _back(server: socket.socket, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while piece := server.recv(65536):
-                client.sendall(piece)
-        with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+        while True:
+            waiting = isinstance(server, ssl.SSLSocket) and server.pending()
+            ready = [server] if waiting else select.select([client, server], [], [])[0]
+            if server in ready:
+                with contextlib.suppress(ssl.SSLWantReadError):  # a record without data, such as a session's ticket
+                    server.setblocking(False)
+                    piece = server.recv(65536)
+                    if not piece:
+                        break
+                    client.sendall(piece)
+                server.setblocking(True)
+            if client in ready:
+                piece = client.recv(65536)
+                if not piece:
+                    break
+                self.heard += len(piece)
+                if not (swallow and passed):
+                    server.sendall(piece)
+                passed = True

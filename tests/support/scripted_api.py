@@ -298,10 +298,10 @@ class ScriptedApi:
         except (OSError, ValueError):
             pass  # the client went, or we were stopped
         finally:
-            with self._lock:
+            connection.close(how or "close")
+            with self._lock:  # behind the end: `all_ended` tells of ends that the client can see
                 self._open.discard(connection)
                 self._draining.discard(connection)
-            connection.close(how or "close")
 
     def _connection(self, sock: ssl.SSLSocket, number: int) -> http1.Connection | http2.Connection:
         chosen = sock.selected_alpn_protocol() or self.protocols[-1]
