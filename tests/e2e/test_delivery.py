@@ -280,7 +280,7 @@ class ConnectionTest(Scene):
         api.requests_per_connection, api.announce_last = 2, False
         cards = [f"card-{i}" for i in range(20)]
         bureau.drop("a.csv", manifests.cards(cards))
-        bureau.wait(lambda: bureau.at_rest() and len(bureau.rows()) == 21, "the end of it", 20)
+        bureau.wait(lambda: len(bureau.rows()) == 21 and bureau.at_rest(), "the end of it", 20)
         bureau.stop()
         for row in bureau.rows("card_id <> 'first'"):
             self.assertIn(row["state"], ("accepted", "in_doubt"))
@@ -377,7 +377,7 @@ class AlertTest(Scene):
 
     def test_an_alert_after_the_handshake_leaves_doubt_if_the_whole_request_was_handed_over(self) -> None:
         bureau, api = self.refused(ssl.TLSVersion.TLSv1_3)
-        bureau.wait(lambda: bureau.at_rest() and len(bureau.rows()) == 3, "the end of it")
+        bureau.wait(lambda: len(bureau.rows()) == 3 and bureau.at_rest(), "the end of it")
         bureau.stop()
         for card in ("card-1", "card-2"):
             row = bureau.row(card)

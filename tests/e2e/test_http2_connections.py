@@ -142,8 +142,11 @@ class ConnectionsTest(Scenes.Scene):
     def test_a_server_that_allows_fewer_streams_is_given_more_connections(self) -> None:
         api, bureau = self.scene(concurrency=8)
         api.http2.streams, api.delay = 2, 0.02
-        self.settles(bureau, "card", 100, accepted=100)
-        self.assertEqual(api.refused_streams, [])
+        self.settles(bureau, "card", 100)
+        # Requests that libcurl puts on a new connection before the server has said how many it takes are refused, and in doubt by the rule.
+        self.assertEqual({row["card_id"] for row in bureau.rows("state <> 'accepted'")}, set(api.refused_streams))
+        self.assertEqual({row["state"] for row in bureau.rows()} - {"accepted", "in_doubt"}, set())
+        self.assertLess(len(api.refused_streams), 20)
         self.assertLessEqual(api.connections, 8)
         self.sound(bureau)
 
