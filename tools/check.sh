@@ -6,7 +6,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C.UTF-8 CTEST_OUTPUT_ON_FAILURE=1 PYTHONDONTWRITEBYTECODE=1
 jobs=$(nproc)
-waiting=$((2 * jobs)) # end-to-end tests wait more than they compute
+waiting=$((3 * jobs)) # end-to-end tests wait more than they compute
 
 summary=()
 failed=0

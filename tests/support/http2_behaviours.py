@@ -61,6 +61,11 @@ def body_without_end(answer: Answer) -> None:
     answer.stream.data(answer.content, end=False)
 
 
+def half_of_the_body(answer: Answer) -> None:
+    """Of the whole body a client knows by its length that it was all, and may use the connection again at once."""
+    answer.stream.data(answer.content[:len(answer.content) // 2], end=False)
+
+
 def half_of_the_headers(answer: Answer) -> None:
     """A HEADERS frame without END_HEADERS, and no CONTINUATION."""
     whole = answer.stream.headers_frame(answer.fields, end=False)[9:]
@@ -195,7 +200,7 @@ CARDS: dict[str, Sequence[Behaviour]] = {
     "headersreset": (read("headersreset", headers, TAKEN_IN, end("reset")),),
     "headersaway": (read("headersaway", headers, TAKEN_IN, goaway(CALM, below=True), end("drop")),),
     "noend": (read("noend", headers, body_without_end),),
-    "noenddrop": (read("noenddrop", headers, body_without_end, TAKEN_IN, end("drop")),),
+    "noenddrop": (read("noenddrop", headers, half_of_the_body, TAKEN_IN, end("drop")),),
     # odd but whole
     "trailers": (read("trailers", headers, body_without_end, trailers),),
     "i102": (read("i102", interim(102), TAKEN_IN, interim(102), headers, body),),
