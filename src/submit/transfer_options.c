@@ -26,7 +26,8 @@ static size_t on_body_wanted(char *buffer, size_t size, size_t count, void *user
 }
 
 /* Comes before each request that libcurl puts on a connection. It would begin a second one by itself, after a refused stream or a kept
- * connection that broke, as long as it believes that nothing of the body has left. */
+ * connection that broke, as long as it believes that nothing of the body has left.
+ * A token may be asked for twice. */
 static int on_begin(void *user, char *address, char *own_address, int port, int own_port)
 {
 	struct transfer *t = user;
@@ -37,7 +38,7 @@ static int on_begin(void *user, char *address, char *own_address, int port, int 
 	(void)port;
 	(void)own_port;
 	t->begun_us = clock_monotonic_us();
-	return begun ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	return begun && t->bearer ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *user)
