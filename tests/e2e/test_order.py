@@ -20,6 +20,7 @@ from behaviours import OK, Behaviour, lost, status
 from harness import Bureau
 from ledger import Request
 from manifests import Manifest, Row
+from scene import Scene
 from scripted_api import ScriptedApi
 
 QUICK = {"first": "10ms", "most": "50ms"}
@@ -27,14 +28,7 @@ KINDS = ("PRODUCTION", "SHIPMENT", "RETURN")
 SEED = int(os.environ.get("TRACKBRIDGE_SEED", "5"))
 
 
-class Order(unittest.TestCase):
-    def scene(self, **changes: Any) -> tuple[ScriptedApi, Bureau]:
-        api = ScriptedApi().start()
-        self.addCleanup(api.stop)
-        bureau = Bureau(api, **changes)
-        self.addCleanup(bureau.close)
-        return api, bureau
-
+class Order(Scene):
     def do(self, bureau: Bureau, *arguments: str) -> None:
         done = bureau.cli(*arguments)
         self.assertEqual(done.returncode, 0, f"{arguments}: {done.stdout}{done.stderr}")
@@ -43,9 +37,6 @@ class Order(unittest.TestCase):
         """One after the other, so that their order is known."""
         bureau.drop(name, manifest)
         bureau.wait_manifest(name, "released", "settled", seconds=20)
-
-    def sound(self, bureau: Bureau, twice: list[manifests.Event] | None = None) -> None:
-        self.assertEqual(oracles.all_of(bureau, twice=twice or []), [])
 
 
 def in_order(bureau: Bureau, requests: list[Request]) -> list[str]:

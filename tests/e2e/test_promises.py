@@ -15,24 +15,13 @@ from behaviours import lost, status
 from harness import Bureau, seconds_of, wait_for
 from ledger import Request
 from manifests import Manifest, Row
+from scene import Scene
 from scripted_api import ScriptedApi
 
 QUICK = {"first": "20ms", "most": "200ms"}
 
 
-class Promise(unittest.TestCase):
-    def scene(self, **changes: Any) -> tuple[ScriptedApi, Bureau]:
-        api = ScriptedApi().start()
-        self.addCleanup(api.stop)
-        bureau = Bureau(api, **changes)
-        self.addCleanup(bureau.close)
-        return api, bureau
-
-    def sound(self, bureau: Bureau, twice: tuple[manifests.Event, ...] = ()) -> None:
-        self.assertEqual(oracles.all_of(bureau, twice=twice), [])
-
-
-class P1WholeOrNotAtAll(Promise):
+class P1WholeOrNotAtAll(Scene):
     def test_no_request_leaves_before_its_manifest_is_released(self) -> None:
         api, bureau = self.scene(endpoint={"concurrency": 32})
         bureau.drop("a.csv", manifests.realistic(3000))
@@ -90,7 +79,7 @@ class P1WholeOrNotAtAll(Promise):
         self.sound(bureau)
 
 
-class P2ItBalances(Promise):
+class P2ItBalances(Scene):
     def test_at_every_moment_of_a_run_with_every_kind_of_answer(self) -> None:
         _, bureau = self.scene(endpoint={"retry": QUICK})
         kinds = ("card", "card", "h400", "close", "noid", "stale", "card", "h502", "nf")
@@ -127,7 +116,7 @@ class P2ItBalances(Promise):
         self.sound(bureau)
 
 
-class P3IntentBeforeTheFirstByte(Promise):
+class P3IntentBeforeTheFirstByte(Scene):
     def test_a_row_is_durably_sending_when_its_request_is_read(self) -> None:
         api, bureau = self.scene()
         seen: list[tuple[str, Any]] = []
@@ -157,7 +146,7 @@ class P3IntentBeforeTheFirstByte(Promise):
         self.assertEqual([r.card for r in api.requests if r.correlation not in recorded], [])
 
 
-class P4NeverTwiceByAccident(Promise):
+class P4NeverTwiceByAccident(Scene):
     def test_a_crash_with_requests_under_way_leaves_them_in_doubt(self) -> None:
         api, bureau = self.scene(endpoint={"concurrency": 4})
         api.on_track(lambda r: lost("hang", "hang"))
@@ -239,7 +228,7 @@ class P4NeverTwiceByAccident(Promise):
         self.assertEqual(len(api.of_card("close-1")), 1)
 
 
-class P5OneCardAtATimeInOrder(Promise):
+class P5OneCardAtATimeInOrder(Scene):
     def test_rows_of_a_card_go_in_the_order_of_manifest_and_line(self) -> None:
         api, bureau = self.scene(endpoint={"concurrency": 16})
         api.delay = 0.01
@@ -287,7 +276,7 @@ class P5OneCardAtATimeInOrder(Promise):
         self.sound(bureau)
 
 
-class P6ItIsUsNotTheRow(Promise):
+class P6ItIsUsNotTheRow(Scene):
     def test_a_dead_network_refuses_expires_and_costs_nothing(self) -> None:
         api, bureau = self.scene(endpoint={"retry": QUICK | {"give_up_after": "1s"}})
         api.set_down(True)
@@ -345,7 +334,7 @@ class P6ItIsUsNotTheRow(Promise):
         self.assertLess(abs(seconds_of(now["paused_until"]) - seconds_of(until)), 2)
 
 
-class P7RecordedBeforeDone(Promise):
+class P7RecordedBeforeDone(Scene):
     def test_no_accepted_row_is_ever_without_its_operation_id(self) -> None:
         api, bureau = self.scene()
         bureau.drop("a.csv", manifests.realistic(300))
@@ -369,7 +358,7 @@ class P7RecordedBeforeDone(Promise):
                           if given.get(row["operation_id"]) != (row["card_id"], row["tracking_type"])], [])
 
 
-class P8NothingListens(Promise):
+class P8NothingListens(Scene):
     @staticmethod
     def listening(pid: int) -> list[str]:
         """The process's TCP and UDP sockets that others could reach."""
@@ -407,7 +396,7 @@ class P8NothingListens(Promise):
             self.assertTrue(any(s.startswith("tcp ") for s in self.listening(os.getpid())))
 
 
-class ReadersTest(Promise):
+class ReadersTest(Scene):
     def test_the_database_can_be_read_while_the_daemon_runs_and_after(self) -> None:
         _, bureau = self.scene()
         bureau.drop("a.csv", manifests.realistic(10))

@@ -14,20 +14,14 @@ import oracles
 from behaviours import Behaviour, lost, status
 from harness import Bureau, wait_for
 from ledger import Request
+from scene import Scene
 from scripted_api import ScriptedApi
 
 QUICK = {"first": "20ms", "most": "100ms"}
 STEADY = {"first": "200ms", "most": "200ms"}
 
 
-class Us(unittest.TestCase):
-    def scene(self, **changes: Any) -> tuple[ScriptedApi, Bureau]:
-        api = ScriptedApi().start()
-        self.addCleanup(api.stop)
-        bureau = Bureau(api, **changes)
-        self.addCleanup(bureau.close)
-        return api, bureau
-
+class Us(Scene):
     def queued(self, rows: int, **endpoint: Any) -> tuple[ScriptedApi, Bureau]:
         """A daemon with a good token and a good connection, so many rows queued, paused by its operator."""
         api, bureau = self.scene(endpoint=endpoint)
