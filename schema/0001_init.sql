@@ -229,6 +229,16 @@ CREATE TABLE keeping (
 ) STRICT;
 INSERT INTO keeping (only) VALUES (1);
 
+-- What came of sent rows, counted for each ten seconds of the wall clock and kept for a little more than a day: `status` reads from it how
+-- fast it goes and what went wrong of late, without a look at a row.
+CREATE TABLE activity (
+    at        INTEGER PRIMARY KEY,              -- when the ten seconds begin
+    accepted  INTEGER NOT NULL,
+    refused   INTEGER NOT NULL,
+    in_doubt  INTEGER NOT NULL,
+    expired   INTEGER NOT NULL
+) STRICT;
+
 CREATE VIEW status AS
 SELECT r.row_id,
        r.manifest_id,

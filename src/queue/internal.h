@@ -73,7 +73,10 @@ struct queue {
 
 	struct tally *tallies;
 	size_t n_tallies, room_for_tallies;
-	int settled; /* in this turn */
+	int64_t *settled; /* manifests, in this turn */
+	size_t n_settled, room_for_settled;
+	int64_t activity[ROW_N_STATES]; /* what came of rows that were sending, in this turn */
+	int64_t activity_at;            /* the ten seconds that were counted in last */
 	int64_t commits;
 	sqlite3_stmt *figures; /* NULL: nobody has asked for figures yet */
 	struct lane *lanes;
@@ -100,6 +103,12 @@ void queue_count(struct queue *queue, int64_t manifest, enum row_state from, enu
 
 /* queue_count_repeat counts a row that repeats an accepted one with another request. */
 void queue_count_repeat(struct queue *queue, int64_t manifest);
+
+/* queue_store_activity writes what came of rows in this turn; at the end of it. */
+bool queue_store_activity(struct queue *queue, int64_t wall_ms);
+
+/* queue_note_settled is told that a manifest settled in this turn. */
+void queue_note_settled(struct queue *queue, int64_t manifest);
 
 /* queue_store_counts writes what was counted in this turn so far; queue_commit does it too. */
 bool queue_store_counts(struct queue *queue);

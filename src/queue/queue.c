@@ -97,6 +97,8 @@ bool queue_change(struct queue *queue, sqlite3_stmt *statement, int64_t manifest
 		return queue_bug(queue, "manifest %lld: a row that should have been %s was not", (long long)manifest,
 				 queue_state_name(from));
 	queue_count(queue, manifest, from, to, 1);
+	if (from == ROW_SENDING)
+		queue->activity[to]++;
 	return true;
 }
 
@@ -107,6 +109,8 @@ static bool rebuild(struct queue *queue)
 	sqlite3_stmt *statement;
 
 	queue->n_tallies = 0;
+	memset(queue->activity, 0, sizeof(queue->activity));
+	queue->activity_at = 0;
 	queue->n_lanes = 0;
 	queue->loading = 0;
 	queue->loading_first = 0;
@@ -155,6 +159,7 @@ void queue_close(struct queue *queue)
 	db_close(&queue->db);
 	free(queue->cards.words);
 	free(queue->tallies);
+	free(queue->settled);
 	free(queue->lanes);
 	free(queue);
 }
@@ -162,11 +167,6 @@ void queue_close(struct queue *queue)
 bool queue_in_turn(const struct queue *queue)
 {
 	return queue->db.in_turn || queue->db.spoiled;
-}
-
-int queue_settled(const struct queue *queue)
-{
-	return queue->settled;
 }
 
 void queue_spoil(struct queue *queue, const struct error *err)
@@ -200,7 +200,8 @@ static bool settle(struct queue *queue)
 		int64_t manifest = queue->tallies[i].manifest;
 		int settled = db_change(db, db_use(db, MANIFEST_SETTLE, "ii", manifest, clock_wall_ms()));
 
-		queue->settled += settled > 0;
+		if (settled > 0)
+			queue_note_settled(queue, manifest);
 		if (settled < 0 || (settled > 0 && !queue_lanes_forget(queue, manifest)))
 			return false;
 	}
@@ -226,11 +227,12 @@ bool queue_commit(struct queue *queue, struct error *err)
 {
 	bool committed;
 
-	queue->settled = 0;
+	queue->n_settled = 0;
 	if (!queue_in_turn(queue))
 		return true;
 	/* What cannot be stored spoils the turn, and db_commit says so. */
-	(void)(queue_store_counts(queue) && queue_lanes_store(queue) && settle(queue) && store_endpoints(queue));
+	(void)(queue_store_counts(queue) && queue_lanes_store(queue) && settle(queue) && store_endpoints(queue) &&
+	       queue_store_activity(queue, clock_wall_ms()));
 	committed = db_commit(&queue->db, err);
 	if (committed) {
 		queue->commits++;
@@ -238,7 +240,7 @@ bool queue_commit(struct queue *queue, struct error *err)
 		queue->loading_first = 0;
 		return true;
 	}
-	queue->settled = 0;
+	queue->n_settled = 0;
 	/* Where even reading fails, nothing in memory can be trusted: no lane is open, and the next turn is spoiled until one can rebuild.
 	 */
 	if (!rebuild(queue))

@@ -275,8 +275,15 @@ bool queue_record(struct queue *queue, const struct queue_result *result, enum r
 /* queue_unclaim puts a claimed row back that was never given to the transport (shutdown); the attempt is undone. */
 bool queue_unclaim(struct queue *queue, const struct queue_claim *claim, int64_t now_ms);
 
-/* queue_settled: how many manifests settled in the turn that was committed last. */
-int queue_settled(const struct queue *queue);
+/* queue_settled: how many manifests settled in the turn that was committed last; queue_settlement tells of one of them by its place. */
+size_t queue_settled(const struct queue *queue);
+
+struct queue_settlement {
+	int64_t manifest;
+	char source[72], shown_name[1100];
+	int64_t rows, accepted, refused, expired, cancelled, rejected, duplicate, skipped;
+};
+bool queue_settlement(struct queue *queue, size_t i, struct queue_settlement *ret_settlement);
 
 /* queue_counts: rows in each state over all manifests. */
 struct queue_counts {

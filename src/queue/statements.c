@@ -238,6 +238,13 @@ const char *const statement_sql[STATEMENT_N] = {
 	[ORDER_PROGRESS] = "UPDATE operator_order SET next_row = ?1, moved = ?2, declined = ?3",
 	[ORDER_DROP] = "DELETE FROM operator_order",
 	[ACTION_LOG] = "INSERT INTO operator_action (at, user, uid, action, selector, rows, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[ACTIVITY_ADD] =
+		"INSERT INTO activity (at, accepted, refused, in_doubt, expired) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (at) DO UPDATE"
+		" SET accepted = accepted + excluded.accepted, refused = refused + excluded.refused,"
+		" in_doubt = in_doubt + excluded.in_doubt, expired = expired + excluded.expired",
+	[ACTIVITY_FORGET] = "DELETE FROM activity WHERE at < ?1",
+	[MANIFEST_COUNTS] = "SELECT s.name, m.shown_name, m.rows, m.accepted, m.refused, m.expired, m.cancelled, m.rejected, m.duplicate,"
+			    " m.skipped FROM manifest m JOIN source s ON s.source_no = m.source_no WHERE m.manifest_id = ?1",
 	[COUNTS] = "SELECT coalesce(sum(rows), 0), coalesce(sum(queued), 0), coalesce(sum(sending), 0), coalesce(sum(accepted), 0),"
 		   " coalesce(sum(refused), 0), coalesce(sum(in_doubt), 0), coalesce(sum(held), 0), coalesce(sum(expired), 0),"
 		   " coalesce(sum(cancelled), 0), coalesce(sum(rejected), 0), coalesce(sum(duplicate), 0), coalesce(sum(skipped), 0),"
