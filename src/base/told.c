@@ -1,4 +1,4 @@
-#include "intake/told.h"
+#include "base/told.h"
 
 bool told_may(struct told *told, int64_t now_ms)
 {

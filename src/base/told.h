@@ -1,7 +1,7 @@
 /*
- * told: how much a source's log has been told, so that ten thousand bad names cost no ten thousand lines: the first TOLD_NAMED of an hour
- * are named, the others are counted, and the count is told after a minute, and then once an hour. Only numbers; time is handed in (steady
- * ms). All zero has told nothing.
+ * told: how much the log has been told of one kind, so that ten thousand bad names cost no ten thousand lines: the first TOLD_NAMED of an
+ * hour are named, the others are counted, and the count is told after a minute, and then once an hour. Only numbers; time is handed in
+ * (steady ms). All zero has told nothing.
  */
 #pragma once
 

@@ -6,10 +6,13 @@
 #include "cli/monitor.h"
 #include "cli/orders.h"
 #include "cli/progress.h"
+#include "cli/pulse.h"
 #include "cli/start.h"
 #include "cli/store.h"
+#include "cli/teller.h"
 #include "control/server.h"
 #include "intake/intake.h"
+#include "queue/figures.h"
 #include "queue/queue.h"
 #include "report/desk.h"
 #include "submit/http.h"
@@ -27,6 +30,9 @@
 /* A turn takes in at most so many events; after a commit that failed, the next one is tried so much later. */
 enum { MOST_EVENTS = 64, COMMIT_AGAIN_MS = 1000 };
 
+/* How often the watchdog is fed in the time that it waits. */
+enum { FEEDS = 3 };
+
 struct daemon {
 	const struct config *config;
 	struct store store;
@@ -40,6 +46,9 @@ struct daemon {
 	struct control_server *control;
 	struct progress *progress;
 	struct monitor *monitor; /* NULL: no metrics_file */
+	struct teller teller;
+	struct teller_endpoint *endpoints; /* the configuration's, as they are told of */
+	struct pulse pulse;
 	sd_event *event;
 	int64_t now_ms, wall_ms;
 	bool until_idle;
@@ -152,8 +161,6 @@ static bool watch_events(struct daemon *d, struct error *err)
 		result = sd_event_add_io(d->event, NULL, intake_descriptor(d->intake), EPOLLIN, on_inotify, d);
 	if (result >= 0)
 		result = sd_event_add_io(d->event, NULL, http_descriptor(d->http), EPOLLIN, on_network, d);
-	if (result >= 0)
-		result = sd_event_set_watchdog(d->event, true);
 	return result >= 0 ? true : error_errno(err, -result, "the event loop");
 }
 
@@ -169,6 +176,14 @@ static void answer_order(void *user, uint64_t id, const struct control_answer *a
 	struct daemon *d = user;
 
 	control_server_answer(d->control, id, answer);
+}
+
+/* After so long without a sign of life the service manager ends us; 0: nobody watches. */
+static int64_t watchdog_ms(void)
+{
+	uint64_t watched_us;
+
+	return sd_watchdog_enabled(0, &watched_us) > 0 ? (int64_t)(watched_us / 1000) : 0;
 }
 
 bool daemon_new(const struct config *config, bool until_idle, struct daemon **ret_daemon, struct error *err)
@@ -199,6 +214,8 @@ bool daemon_new(const struct config *config, bool until_idle, struct daemon **re
 	d->keeper = keeper_new(config, d->queue, d->now_ms);
 	d->orders = orders_new(config, d->queue, d->submit, answer_order, d);
 	d->monitor = monitor_new(config, d->queue, d->submit);
+	d->endpoints = xcalloc(config->n_endpoints, sizeof(*d->endpoints));
+	d->pulse = pulse_new(watchdog_ms() / FEEDS);
 	if (!progress_new(d->queue, until_idle, &d->progress, err) || !watch_events(d, err) ||
 	    !control_server_new(d->event, config->control_socket, on_order, d, &d->control, err)) {
 		daemon_free(d);
@@ -212,6 +229,8 @@ void daemon_free(struct daemon *d)
 {
 	if (!d)
 		return;
+	teller_counts(&d->teller, d->now_ms, true);
+	free(d->endpoints);
 	control_server_free(d->control);
 	orders_free(d->orders);
 	keeper_free(d->keeper);
@@ -240,7 +259,7 @@ static void gather(struct daemon *d)
 	if (!d->stopping && !desk_work(d->desk, d->wall_ms, &err))
 		log_write(LOG_ERR, "%s", err.text);
 	for (; desk_complaint(d->desk, &complaint); text_clear(&complaint))
-		log_write(LOG_WARNING, "%s", complaint.data);
+		teller_complain(&d->teller, complaint.data, d->now_ms);
 	text_free(&complaint);
 	if (!d->stopping)
 		orders_gather(d->orders, d->now_ms, d->wall_ms);
@@ -274,6 +293,34 @@ static bool has_work(const struct daemon *d)
 	return orders_busy(d->orders) || intake_busy(d->intake) || desk_busy(d->desk);
 }
 
+/* For STATUS=, and whether there is progress for the watchdog. */
+static void tell(struct daemon *d)
+{
+	const struct intake_facts intake = intake_facts(d->intake);
+	const struct teller_facts facts = {
+		.stopping = d->stopping,
+		.renewing = d->renewing,
+		.failing = d->failed_commits > 0,
+		.short_of_space = intake.short_of_space,
+		.loading = intake.loading,
+		.loaded_per_cent = intake.loaded_per_cent,
+	};
+	struct text doing = { 0 };
+
+	for (size_t i = 0; i < d->config->n_endpoints; i++) {
+		const struct submit_figures figures = submit_figures(d->submit, i);
+
+		d->endpoints[i] = (struct teller_endpoint){ d->config->endpoints[i].name, figures.state, figures.reason };
+	}
+	teller_doing(&doing, &facts, d->endpoints, d->config->n_endpoints);
+	progress_show(d->progress, d->now_ms, submit_in_flight(d->submit), doing.length ? doing.data : "");
+	text_free(&doing);
+	teller_counts(&d->teller, d->now_ms, false);
+	pulse_moved(&d->pulse, queue_commits(d->queue) + intake_done(d->intake) + desk_done(d->desk) + keeper_done(d->keeper));
+	if (pulse_beat(&d->pulse, d->now_ms))
+		sd_notify(0, "WATCHDOG=1");
+}
+
 static void turn(struct daemon *d)
 {
 	bool committed = true;
@@ -288,12 +335,14 @@ static void turn(struct daemon *d)
 		intake_act(d->intake, committed);
 		desk_act(d->desk, committed);
 		keeper_act(d->keeper, committed, !has_work(d) && submit_in_flight(d->submit) == 0, d->now_ms);
+		if (committed)
+			teller_settled(&d->teller, d->queue, d->now_ms);
 		if (orders_reloaded(d->orders))
 			intake_look_again(d->intake);
 		if (orders_receipt_due(d->orders) || intake_landed(d->intake) > 0 || (committed && queue_settled(d->queue) > 0))
 			desk_look(d->desk);
 	}
-	progress_show(d->progress, d->now_ms, submit_in_flight(d->submit));
+	tell(d);
 	monitor_work(d->monitor, d->now_ms, d->failed_commits);
 }
 
@@ -331,6 +380,7 @@ static uint64_t wait_us(struct daemon *d)
 	if (is_draining(d) && d->now_ms >= d->commit_at_ms && submit_unwritten(d->submit) > 0)
 		return 0;
 	next = earlier(earlier(next, progress_next_ms(d->progress)), monitor_next_ms(d->monitor));
+	next = earlier(earlier(next, teller_next_ms(&d->teller)), pulse_next_ms(&d->pulse, clock_steady_ms()));
 	wait = next == INT64_MAX ? INT64_MAX : next - clock_steady_ms();
 	if (http >= 0)
 		wait = earlier(wait, http);
@@ -385,6 +435,8 @@ int daemon_run(struct daemon *d, int *ret_lock)
 	for (uint64_t wait = 0;; wait = wait_us(d)) {
 		int result = sd_event_run(d->event, wait);
 
+		if (result == 0 && wait > 0)
+			pulse_rested(&d->pulse);
 		for (int n = 1; result > 0 && n < MOST_EVENTS; n++)
 			result = sd_event_run(d->event, 0);
 		if (result < 0) {

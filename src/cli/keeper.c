@@ -34,6 +34,7 @@ struct keeper {
 	struct queue_purged purged;
 	bool purge_ends; /* with this turn's commit */
 	struct shred *shred;
+	int64_t pieces; /* ever done */
 	bool said_stuck;
 	int64_t wal_ms; /* when emptying the WAL is tried again; INT64_MAX: it has not grown */
 };
@@ -140,6 +141,7 @@ void keeper_gather(struct keeper *keeper, int64_t now_ms, int64_t wall_ms, int64
 {
 	if (now_ms < keeper->next_ms)
 		return;
+	keeper->pieces += keeper->work == SHREDDING;
 	switch (keeper->work) {
 	case NO_WORK: begin_round(keeper, now_ms, wall_ms, server_ms); break;
 	case PURGING: (void)queue_purge_slice(keeper->queue, &keeper->purge, &keeper->purged, &keeper->purge_ends); break;
@@ -178,4 +180,9 @@ void keeper_act(struct keeper *keeper, bool committed, bool idle, int64_t now_ms
 int64_t keeper_next_ms(const struct keeper *keeper)
 {
 	return keeper->wal_ms < keeper->next_ms ? keeper->wal_ms : keeper->next_ms;
+}
+
+int64_t keeper_done(const struct keeper *keeper)
+{
+	return keeper->pieces;
 }

@@ -26,3 +26,6 @@ void keeper_act(struct keeper *keeper, bool committed, bool idle, int64_t now_ms
 
 /* keeper_next_ms: when there is a next piece (steady ms); the past: at once. */
 int64_t keeper_next_ms(const struct keeper *keeper);
+
+/* keeper_done: how many pieces were ever done without a change of the database; it stands still where nothing moves. */
+int64_t keeper_done(const struct keeper *keeper);

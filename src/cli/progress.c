@@ -18,6 +18,8 @@ struct progress {
 	int64_t show_at_ms, log_at_ms;
 	bool dirty; /* something was seen moving since the last look */
 	size_t in_flight;
+	struct text doing;
+	bool other; /* than what was told */
 };
 
 bool progress_new(struct queue *queue, bool bar, struct progress **ret_progress, struct error *err)
@@ -38,6 +40,9 @@ bool progress_new(struct queue *queue, bool bar, struct progress **ret_progress,
 
 void progress_free(struct progress *p)
 {
+	if (!p)
+		return;
+	text_free(&p->doing);
 	free(p);
 }
 
@@ -63,9 +68,9 @@ static void draw_bar(const struct queue_counts *now, const struct queue_counts *
 
 static void tell(struct progress *p, const struct queue_counts *now)
 {
-	sd_notifyf(0, "STATUS=%" PRId64 " queued, %zu in flight, %" PRId64 " accepted, %" PRId64 " in doubt, %" PRId64 " refused%s",
-		   now->by_state[ROW_QUEUED], p->in_flight, now->by_state[ROW_ACCEPTED], now->by_state[ROW_IN_DOUBT],
-		   now->by_state[ROW_REFUSED], now->manifests_loading ? ", loading" : "");
+	sd_notifyf(0, "STATUS=%s%" PRId64 " queued, %zu in flight, %" PRId64 " accepted, %" PRId64 " in doubt, %" PRId64 " refused",
+		   p->doing.length ? p->doing.data : "", now->by_state[ROW_QUEUED], p->in_flight, now->by_state[ROW_ACCEPTED],
+		   now->by_state[ROW_IN_DOUBT], now->by_state[ROW_REFUSED]);
 	if (p->bar)
 		draw_bar(now, &p->start);
 }
@@ -83,18 +88,30 @@ static void log_minute(struct progress *p, const struct queue_counts *now)
 	p->logged = *now;
 }
 
-void progress_show(struct progress *p, int64_t now_ms, size_t in_flight)
+/* True where it is doing something else than before. */
+static bool take_doing(struct progress *p, const char *doing)
+{
+	if (strcmp(doing, p->doing.length ? p->doing.data : "") == 0)
+		return false;
+	text_clear(&p->doing);
+	text_append_string(&p->doing, doing);
+	return true;
+}
+
+void progress_show(struct progress *p, int64_t now_ms, size_t in_flight, const char *doing)
 {
 	struct queue_counts now;
 
-	p->dirty = p->dirty || in_flight != p->in_flight || in_flight > 0;
+	p->other = take_doing(p, doing) || p->other;
+	p->dirty = p->dirty || p->other || in_flight != p->in_flight || in_flight > 0;
 	p->in_flight = in_flight;
 	if (now_ms < p->show_at_ms || !p->dirty)
 		return;
 	p->show_at_ms = now_ms + SHOW_MS;
 	if (!queue_counts(p->queue, &now))
 		return;
-	p->dirty = memcmp(&now, &p->shown, sizeof(now)) != 0;
+	p->dirty = p->other || memcmp(&now, &p->shown, sizeof(now)) != 0;
+	p->other = false;
 	if (!p->dirty)
 		return;
 	p->shown = now;

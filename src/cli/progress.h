@@ -16,8 +16,9 @@ struct progress;
 bool progress_new(struct queue *queue, bool bar, struct progress **ret_progress, struct error *err);
 void progress_free(struct progress *progress);
 
-/* progress_show is called every turn and does something at most once a second, and nothing while nothing changes. */
-void progress_show(struct progress *progress, int64_t now_ms, size_t in_flight);
+/* progress_show is called every turn and does something at most once a second, and nothing while nothing changes. doing: see teller_doing.
+ */
+void progress_show(struct progress *progress, int64_t now_ms, size_t in_flight, const char *doing);
 int64_t progress_next_ms(const struct progress *progress);
 void progress_end(struct progress *progress);
 

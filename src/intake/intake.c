@@ -73,6 +73,7 @@ void intake_events(struct intake *intake, int64_t now_ms)
 				watch_event(watch, event, now_ms);
 		}
 		at += (ssize_t)(sizeof(*event) + event->len);
+		intake->done++;
 	}
 }
 
@@ -222,4 +223,18 @@ int intake_landed(struct intake *intake)
 
 	intake->landed = 0;
 	return landed;
+}
+
+struct intake_facts intake_facts(const struct intake *intake)
+{
+	struct intake_facts facts = { .short_of_space = intake->short_of_space };
+
+	if (!load_at(intake->load, &facts.loading, &facts.loaded_per_cent))
+		facts.loading = 0;
+	return facts;
+}
+
+int64_t intake_done(const struct intake *intake)
+{
+	return intake->done + load_done(intake->load);
 }

@@ -39,5 +39,15 @@ void intake_look_again(struct intake *intake);
 bool intake_all_loaded(const struct intake *intake);
 bool intake_tell_left(const struct intake *intake);
 
+/* intake_facts: what it is doing, for people. intake_done grows with every event, slice and row that was read: it stands still where
+ * nothing moves. */
+struct intake_facts {
+	bool short_of_space;
+	int64_t loading; /* manifest, 0: none */
+	int loaded_per_cent;
+};
+struct intake_facts intake_facts(const struct intake *intake);
+int64_t intake_done(const struct intake *intake);
+
 /* intake_landed: number of manifests that were released, rejected or found to be duplicates since the last call. */
 int intake_landed(struct intake *intake);

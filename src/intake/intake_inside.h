@@ -8,7 +8,7 @@
 #include "intake/late.h"
 #include "intake/load.h"
 #include "intake/spool.h"
-#include "intake/told.h"
+#include "base/told.h"
 #include "intake/watch.h"
 
 enum take_state {
@@ -35,9 +35,9 @@ struct source {
 	enum watch_state state; /* as stored and logged */
 	char reason[256];
 	int64_t waiting_files;
-	bool seen;   /* state and reason are those of a look at the directory, and were logged */
-	bool stored; /* and they are in the database */
-	struct told told;
+	bool seen;                    /* state and reason are those of a look at the directory, and were logged */
+	bool stored;                  /* and they are in the database */
+	struct told told, told_taken; /* lines about trouble, and about files that were taken */
 	/* Its oldest file cannot be taken now, for reasons that may pass; later ones wait behind it. */
 	int64_t again_at;     /* when it is tried again; in the past: nothing is held back */
 	enum spool_step held; /* why it was held last and nothing was taken since: SPOOL_FULL, SPOOL_STUCK; SPOOL_MORE: no */
@@ -58,7 +58,8 @@ struct intake {
 	int64_t now_ms, wall_ms;
 	int64_t space_at, again_at;
 	bool short_of_space, said_failed;
-	int landed; /* duplicates */
+	int landed;   /* duplicates */
+	int64_t done; /* events read and slices copied, ever */
 };
 
 /* source_look runs the watch where it is due, logs and stores what has changed. */

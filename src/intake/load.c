@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/told.h"
 #include "intake/manifest_reader.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum { AGAIN_MS = 5000 };
 
@@ -27,6 +29,9 @@ struct load {
 	int64_t n_rejected, n_duplicate;
 	bool paused;          /* released, and paused in the same step */
 	enum landing landing; /* in this turn */
+	int64_t now_ms;       /* of this turn */
+	int64_t done;         /* rows read, ever */
+	struct told told;     /* lines about manifests that were not all good */
 	int landed;
 };
 
@@ -50,10 +55,22 @@ static void close_manifest(struct load *load)
 	load->at = (struct queue_loading){ 0 };
 }
 
+static void tell_count(struct load *load, bool ending)
+{
+	int64_t counted = told_count(&load->told, load->now_ms, ending);
+
+	if (counted)
+		log_write(LOG_WARNING,
+			  "%" PRId64 " more manifests were rejected, or released with rejected rows, counted and not written: "
+			  "trackbridge manifests --since 2h",
+			  counted);
+}
+
 void load_free(struct load *load)
 {
 	if (!load)
 		return;
+	tell_count(load, true);
 	close_manifest(load);
 	free(load);
 }
@@ -117,6 +134,7 @@ static void read_slice(struct load *load, int64_t now_ms, int64_t wall_ms)
 	for (int n = 0; n < LOAD_ROWS; n++) {
 		if (n % 32 == 31 && clock_monotonic_us() >= end)
 			break;
+		load->done++;
 		switch (manifest_reader_next(load->reader, &row, &err)) {
 		case MANIFEST_ROW:
 			if (!queue_row_add(load->queue, load->at.manifest, &row, wall_ms, &state))
@@ -144,6 +162,8 @@ void load_slice(struct load *load, int64_t now_ms, int64_t wall_ms)
 {
 	bool done = false;
 
+	load->now_ms = now_ms;
+	tell_count(load, false);
 	if (load->nothing || now_ms < load->again_at)
 		return;
 	load->again_at = 0;
@@ -163,10 +183,13 @@ void load_slice(struct load *load, int64_t now_ms, int64_t wall_ms)
 		read_slice(load, now_ms, wall_ms);
 }
 
-static void log_landing(const struct load *load)
+static void log_landing(struct load *load)
 {
 	char number[24];
 	const struct log_field fields[] = { { "source", load->at.source }, { "manifest", number } };
+
+	if ((load->landing == LANDING_REJECTED || load->n_rejected) && !load->paused && !told_may(&load->told, load->now_ms))
+		return;
 
 	snprintf(number, sizeof(number), "%" PRId64, load->at.manifest);
 	if (load->landing == LANDING_RELEASED)
@@ -210,12 +233,30 @@ bool load_idle(const struct load *load)
 
 int64_t load_next_ms(const struct load *load)
 {
-	return !load->nothing && load->again_at ? load->again_at : INT64_MAX;
+	int64_t told = told_next_ms(&load->told);
+
+	return !load->nothing && load->again_at && load->again_at < told ? load->again_at : told;
 }
 
 void load_wake(struct load *load)
 {
 	load->nothing = false;
+}
+
+bool load_at(const struct load *load, int64_t *ret_manifest, int *ret_per_cent)
+{
+	struct stat st;
+
+	if (!load->reader || fstat(load->fd, &st) < 0)
+		return false;
+	*ret_manifest = load->at.manifest;
+	*ret_per_cent = st.st_size > 0 ? (int)(manifest_reader_offset(load->reader) * 100 / st.st_size) : 0;
+	return true;
+}
+
+int64_t load_done(const struct load *load)
+{
+	return load->done;
 }
 
 int load_landed(struct load *load)

@@ -30,5 +30,10 @@ int64_t load_next_ms(const struct load *load);
 /* load_wake is told that a manifest was recorded. */
 void load_wake(struct load *load);
 
+/* load_at: which manifest is being read, and how much of it; false where none is. load_done: how many rows were read, ever: it stands still
+ * where nothing moves. */
+bool load_at(const struct load *load, int64_t *ret_manifest, int *ret_per_cent);
+int64_t load_done(const struct load *load);
+
 /* load_landed: how many manifests were durably released or rejected since the last call. */
 int load_landed(struct load *load);

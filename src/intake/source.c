@@ -125,6 +125,10 @@ void source_tell_count(struct intake *intake, int index, bool ending)
 		log_fields(LOG_WARNING, fields, 1,
 			   "%s: %" PRId64 " more lines like those before were counted and not written: look into %s", source->config->name,
 			   counted, source->config->drop);
+	counted = told_count(&source->told_taken, intake->now_ms, ending);
+	if (counted)
+		log_fields(LOG_INFO, fields, 1, "%s: %" PRId64 " more files were taken, counted and not written", source->config->name,
+			   counted);
 }
 
 void source_hold(struct intake *intake, int index, enum spool_step step, const char *name, const struct error *err)
@@ -216,6 +220,8 @@ int64_t source_next_ms(const struct intake *intake, int index)
 
 	if (count < next)
 		next = count;
+	if (told_next_ms(&source->told_taken) < next)
+		next = told_next_ms(&source->told_taken);
 	if (late < next)
 		next = late;
 	if (intake->now_ms < source->again_at && source->again_at < next && watch_oldest(source->watch))

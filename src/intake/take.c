@@ -173,6 +173,7 @@ void take_copy(struct intake *intake)
 	struct error err;
 	enum spool_step step = spool_copy(take->spool, &err);
 
+	intake->done++;
 	switch (step) {
 	case SPOOL_MORE: return;
 	case SPOOL_COPIED:
@@ -234,13 +235,15 @@ void take_unrecord(struct intake *intake)
 	take_forget(take);
 }
 
-static void log_taken(const struct intake *intake)
+static void log_taken(struct intake *intake)
 {
 	const struct take *take = &intake->take;
 	const struct config_source *source = &intake->config->sources[take->source];
 	char number[24];
 	const struct log_field fields[] = { { "source", source->name }, { "manifest", number } };
 
+	if (!told_may(&intake->sources[take->source].told_taken, intake->now_ms))
+		return;
 	snprintf(number, sizeof(number), "%" PRId64, take->manifest);
 	if (take->duplicate_of)
 		log_fields(LOG_NOTICE, fields, 2, "%s: %s is manifest %s: duplicate, the same bytes as manifest %" PRId64, source->name,

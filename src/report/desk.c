@@ -27,7 +27,8 @@ struct desk {
 	struct rejects *rejects_job;
 	struct receipt *receipt_job;
 	struct queue_errand errand;
-	bool wrote; /* something in this turn */
+	int64_t slices; /* written, ever */
+	bool wrote;     /* something in this turn */
 	bool resting;
 	int64_t rest_until_ms;
 	struct complaints complaints;
@@ -155,7 +156,7 @@ static bool write_rejects(struct desk *desk)
 	bool good = false;
 
 	switch (rejects_slice(desk->rejects_job, desk->queue, &err)) {
-	case SHEET_MORE: return true;
+	case SHEET_MORE: desk->slices++; return true;
 	case SHEET_SPOILED: return false;
 	case SHEET_FAILED: good = failed(desk, QUEUE_REJECTS, &desk->errand, &err); break;
 	case SHEET_DONE:
@@ -199,7 +200,7 @@ static bool write_receipt(struct desk *desk)
 	int64_t open;
 
 	switch (receipt_slice(desk->receipt_job, desk->queue, &open, &err)) {
-	case SHEET_MORE: return true;
+	case SHEET_MORE: desk->slices++; return true;
 	case SHEET_SPOILED: return false;
 	case SHEET_FAILED: good = failed(desk, QUEUE_RECEIPT, &desk->errand, &err); break;
 	case SHEET_DONE:
@@ -313,4 +314,9 @@ int64_t desk_next_ms(const struct desk *desk)
 bool desk_complaint(struct desk *desk, struct text *ret_line)
 {
 	return complaints_take(&desk->complaints, ret_line);
+}
+
+int64_t desk_done(const struct desk *desk)
+{
+	return desk->slices;
 }

@@ -43,3 +43,6 @@ int64_t desk_next_ms(const struct desk *desk);
 
 /* desk_complaint appends one line to be logged as a warning; false where there is none. */
 bool desk_complaint(struct desk *desk, struct text *ret_line);
+
+/* desk_done: how many slices of files were ever written; it stands still where nothing moves. */
+int64_t desk_done(const struct desk *desk);

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "submit/flight.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,39 @@ static void log_endpoint(struct endpoint *e, const char *detail)
 void endpoint_changed(struct endpoint *e, enum pace_state before, enum pace_reason reason_before, const char *detail)
 {
 	e->changed = true;
-	if ((e->pace.state == PACE_OPEN) != (before == PACE_OPEN) || (e->pace.state == PACE_PAUSED && e->pace.reason != reason_before))
+	if ((e->pace.state == PACE_OPEN) == (before == PACE_OPEN) && (e->pace.state != PACE_PAUSED || e->pace.reason == reason_before))
+		return;
+	if (told_may(&e->told[e->pace.state == PACE_OPEN ? reason_before : e->pace.reason], e->submit->now_ms))
 		log_endpoint(e, detail);
+}
+
+void endpoint_tell_counts(struct endpoint *e, bool ending)
+{
+	int64_t now_ms = e->submit->now_ms, counted;
+
+	for (int i = 0; i <= PACE_RESTORED; i++) {
+		counted = told_count(&e->told[i], now_ms, ending);
+		if (counted)
+			log_write(LOG_WARNING,
+				  "endpoint %s: was paused (%s) or opened again %" PRId64 " times more, counted and not written; "
+				  "now it is %s",
+				  e->config->name, pace_reason_name((enum pace_reason)i), counted, pace_state_name(e->pace.state));
+	}
+	counted = told_count(&e->told_renewals, now_ms, ending);
+	if (counted)
+		log_write(LOG_WARNING, "endpoint %s: the token could not be renewed %" PRId64 " times more, counted and not written",
+			  e->config->name, counted);
+}
+
+int64_t endpoint_tell_ms(const struct endpoint *e)
+{
+	int64_t next = told_next_ms(&e->told_renewals);
+
+	for (int i = 0; i <= PACE_RESTORED; i++) {
+		if (told_next_ms(&e->told[i]) < next)
+			next = told_next_ms(&e->told[i]);
+	}
+	return next;
 }
 
 static void token_ended(void *user, enum token_trouble trouble, const char *detail)
@@ -64,7 +96,9 @@ static void token_ended(void *user, enum token_trouble trouble, const char *deta
 	e->counts.tokens[trouble]++;
 	/* The one at hand serves on; most of such troubles are over before it ends. */
 	if (trouble != TOKEN_OK && token_get(e->token, e->submit->now_ms)) {
-		log_write(LOG_WARNING, "endpoint %s: the token could not be renewed, it is tried again: %s", e->config->name, detail);
+		if (told_may(&e->told_renewals, e->submit->now_ms))
+			log_write(LOG_WARNING, "endpoint %s: the token could not be renewed, it is tried again: %s", e->config->name,
+				  detail);
 		return;
 	}
 	if (trouble != TOKEN_OK && pace_trouble(&e->pace, reasons[trouble], e->submit->now_ms, random_fraction()))
@@ -215,6 +249,7 @@ bool endpoint_open(struct submit *s, struct endpoint *e, const struct config_end
 
 void endpoint_close(struct endpoint *e)
 {
+	endpoint_tell_counts(e, true);
 	for (size_t k = 0; e->flights && k < (size_t)e->config->concurrency; k++) {
 		text_free(&e->flights[k].url);
 		text_free(&e->flights[k].body);

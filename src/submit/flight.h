@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/told.h"
 #include "submit/certificate.h"
 #include "submit/pace.h"
 #include "submit/submit.h"
@@ -52,6 +53,8 @@ struct endpoint {
 	int64_t stored_ms;
 	bool changed; /* what endpoint_status shows is to be stored */
 	struct submit_counts counts;
+	struct told told[PACE_RESTORED + 1]; /* lines about pauses, by reason */
+	struct told told_renewals;
 };
 
 struct submit {
@@ -72,6 +75,11 @@ void endpoint_close(struct endpoint *endpoint);
 /* endpoint_changed marks what endpoint_status shows for storing, and logs where the endpoint opened, closed or closed for another reason.
  */
 void endpoint_changed(struct endpoint *endpoint, enum pace_state before, enum pace_reason reason_before, const char *detail);
+
+/* endpoint_tell_counts logs how many such lines were counted and not written, where that is due, or (ending) where there are any;
+ * endpoint_tell_ms is when there will be something by time alone. */
+void endpoint_tell_counts(struct endpoint *endpoint, bool ending);
+int64_t endpoint_tell_ms(const struct endpoint *endpoint);
 
 /* endpoint_answered judges what came back for a flight; the http_done of all requests. */
 void endpoint_answered(void *flight, const struct http_answer *answer);

@@ -180,6 +180,7 @@ void submit_gather(struct submit *s, bool claiming)
 			claim(s, &s->endpoints[i]);
 		look_at_certificate(s, &s->endpoints[i]);
 		store(s, &s->endpoints[i]);
+		endpoint_tell_counts(&s->endpoints[i], false);
 	}
 }
 
@@ -282,8 +283,10 @@ int64_t submit_next_ms(struct submit *s, int64_t now_ms)
 
 	for (size_t i = 0; i < s->n_endpoints; i++) {
 		struct endpoint *e = &s->endpoints[i];
-		int64_t due = queue_next_due(s->queue, e->index, now_ms), pace, at;
+		int64_t due = queue_next_due(s->queue, e->index, now_ms), tell = endpoint_tell_ms(e), pace, at;
 
+		if (tell < next)
+			next = tell;
 		if (due == INT64_MAX)
 			continue;
 		/* A full house and a token under way are events of the network's. */

@@ -1,4 +1,4 @@
-#include "intake/told.h"
+#include "base/told.h"
 
 #include <stdarg.h>
 #include <stddef.h>
