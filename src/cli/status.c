@@ -1,243 +1,196 @@
+#include "cli/status.h"
+
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/lock.h"
+#include "config/scalar.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 static const char usage[] =
 	"usage: trackbridge [-c FILE] status [--format table|json]\n"
+	"       trackbridge [-c FILE] status --watch [--interval DURATION]\n"
+	"       trackbridge [-c FILE] status --check [--warning AGE] [--critical AGE]\n"
 	"\n"
-	"The state of the whole: whether the daemon runs, files and rows by state, endpoints with the reason of a pause, sources,\n"
-	"how long the oldest rows have been waiting, and certificates that end within 30 days.\n"
+	"The state of the whole: whether the daemon runs, what somebody should see to, files and rows by state, how fast it goes and how long\n"
+	"the rest takes, how long the oldest rows have been waiting, endpoints with the reason of a pause and the next try, sources.\n"
 	"\n"
-	"  --format json  one object: daemon, pid, restored_from, manifests, rows, oldest_waiting, warnings,\n"
-	"                 endpoints, sources\n";
+	"  --format json          one object; docs/status.md has its keys\n"
+	"  --watch                the same again and again on the terminal, until q or Ctrl-C\n"
+	"  --interval DURATION    with --watch: how often (2s)\n"
+	"  --check                one line for a monitoring plugin; exits 0 (ok), 1 (warning), 2 (critical) or 3 (cannot be told)\n"
+	"  --warning AGE          with --check: warns where a row that could go has waited for so long (5m)\n"
+	"  --critical AGE         with --check: likewise, critical (1h)\n";
 
-/* How many columns of the overview are about manifests; the rest is about rows. */
-enum { MANIFEST_STATES = 5 };
+enum { CHECK_UNKNOWN = 3, LEAST_INTERVAL_MS = 100, MOST_INTERVAL_MS = 3600 * 1000 };
 
-/* What is asked in one row is ready with ret_row (NULL: no row) until the cursor is closed. */
-static bool ask(struct queue_reader *reader, enum queue_query query, struct queue_cursor **ret_cursor, const char *const **ret_columns,
-		size_t *ret_n, const struct queue_value **ret_row, struct error *err)
+static const struct status_limits usual_limits = { .warning_ms = 5 * 60 * 1000, .critical_ms = 60 * 60 * 1000 };
+
+struct wish {
+	enum format_kind kind;
+	bool watch, check, limits, interval;
+	struct status_limits limit;
+	int64_t interval_ms;
+};
+
+/* One look, told in the way that is wished for; true where it could be taken. */
+static bool look(const struct config *config, const struct wish *wish, struct text *out, enum status_level *ret_worst, struct error *err)
 {
-	const struct queue_filter all = { 0 };
+	bool files_missing = status_files_missing(config), good;
+	struct queue_reader *reader = NULL;
+	struct status status = { 0 };
 
-	if (!queue_reader_query(reader, query, &all, ret_cursor, err))
-		return false;
-	*ret_columns = queue_cursor_columns(*ret_cursor, ret_n);
-	if (queue_cursor_next(*ret_cursor, ret_row, err))
-		return true;
-	queue_cursor_close(*ret_cursor);
-	return false;
-}
-
-/* The names of the overview that would stand twice in one row: manifests_rejected. */
-static const char *short_name(const char *column)
-{
-	static const char prefix[] = "manifests_";
-
-	return strncmp(column, prefix, strlen(prefix)) == 0 ? column + strlen(prefix) : column;
-}
-
-static void append_counts(struct text *out, const char *const *columns, const struct queue_value *row, size_t from, size_t to, bool json)
-{
-	for (size_t i = from; i < to; i++) {
-		if (json)
-			text_printf(out, "%s\"%s\":%" PRId64, i > from ? "," : "", i == MANIFEST_STATES ? "all" : short_name(columns[i]),
-				    row[i].number);
-		else
-			text_printf(out, "%s%s %" PRId64, i > from ? "  " : "", short_name(columns[i]), row[i].number);
-	}
-}
-
-static bool append_overview(struct text *out, struct queue_reader *reader, bool json, struct error *err)
-{
-	struct queue_cursor *cursor;
-	const char *const *columns;
-	const struct queue_value *row = NULL;
-	size_t n;
-
-	if (!ask(reader, QUEUE_OVERVIEW, &cursor, &columns, &n, &row, err))
-		return false;
-	text_append_string(out, json ? "\"manifests\":{" : "manifests  ");
-	append_counts(out, columns, row, 0, MANIFEST_STATES, json);
-	text_append_string(out, json ? "},\n\"rows\":{" : "\nrows       ");
-	append_counts(out, columns, row, json ? MANIFEST_STATES : MANIFEST_STATES + 1, n, json);
-	if (!json)
-		text_printf(out, "  (%" PRId64 " in all)", row[MANIFEST_STATES].number);
-	text_append_string(out, json ? "},\n" : "\n");
-	queue_cursor_close(cursor);
-	return true;
-}
-
-static bool append_oldest(struct text *out, struct queue_reader *reader, bool json, struct error *err)
-{
-	enum { MANIFEST_ID, SOURCE, NAME, QUEUED_AT, PAUSED };
-	struct queue_cursor *cursor;
-	const char *const *columns;
-	const struct queue_value *row = NULL;
-	size_t n;
-
-	if (!ask(reader, QUEUE_OLDEST_WAITING, &cursor, &columns, &n, &row, err))
-		return false;
-	if (json && row) {
-		text_append_string(out, "\"oldest_waiting\":");
-		format_json_object(out, columns, row, n);
-		text_append_string(out, ",\n");
-	} else if (json) {
-		text_append_string(out, "\"oldest_waiting\":null,\n");
-	} else if (row) {
-		text_printf(out, "waiting    since %s: manifest %" PRId64 " of %s (", row[QUEUED_AT].text, row[MANIFEST_ID].number,
-			    row[SOURCE].text);
-		text_escape(out, row[NAME].text, strlen(row[NAME].text));
-		text_printf(out, ")%s%s\n", row[PAUSED].text[0] ? ", paused: " : "", row[PAUSED].text);
-	}
-	queue_cursor_close(cursor);
-	return true;
-}
-
-/* What was sent after the copy was taken is not known here: people have to look before they release anything. */
-static bool append_restored(struct text *out, struct queue_reader *reader, bool json, struct error *err)
-{
-	int64_t copied_at, restored_at;
-	char copy[32], then[32];
-
-	if (!queue_reader_restored(reader, &copied_at, &restored_at, err))
-		return false;
-	text_time(copy, copied_at);
-	text_time(then, restored_at);
-	if (json && copied_at)
-		text_printf(out, "\"restored_from\":\"%s\",\n", copy);
-	else if (json)
-		text_append_string(out, "\"restored_from\":null,\n");
-	else if (copied_at)
-		text_printf(out, "restored   from a copy of %s, at %s\n", copy, then);
-	return true;
-}
-
-/* What is not wrong yet and will be. */
-static bool append_warnings(struct text *out, struct queue_reader *reader, bool json, struct error *err)
-{
-	enum { ENDPOINT, EXPIRES_AT, DAYS };
-	struct queue_cursor *cursor;
-	const char *const *columns;
-	const struct queue_value *row = NULL;
-	bool good = true;
-	size_t n;
-
-	if (!ask(reader, QUEUE_CERTIFICATES, &cursor, &columns, &n, &row, err))
-		return false;
-	if (json)
-		text_append_string(out, "\"warnings\":[");
-	for (int i = 0; good && row; i++) {
-		text_append_string(out, !json ? "warning    " : i ? ",\n\"" : "\n\"");
-		text_printf(out, "endpoint %s: the client certificate %s at %s", row[ENDPOINT].text,
-			    row[DAYS].number < 0 ? "has ended," : "ends", row[EXPIRES_AT].text);
-		if (row[DAYS].number >= 0)
-			text_printf(out, ", in %" PRId64 " days", row[DAYS].number);
-		text_append_string(out, json ? "\"" : "\n");
-		good = queue_cursor_next(cursor, &row, err);
-	}
-	if (json)
-		text_append_string(out, "],\n");
-	queue_cursor_close(cursor);
+	good = cli_open_queue(config, &reader, err) && status_look(config, reader, files_missing, &status, err) &&
+	       status_judge(&status, reader, &wish->limit, err);
+	if (good && wish->check)
+		status_check_line(out, &status, &wish->limit);
+	else if (good && wish->kind == FORMAT_JSON)
+		good = status_json(out, &status, reader, err);
+	else if (good)
+		status_text(out, &status);
+	if (good && ret_worst)
+		*ret_worst = status_worst(&status);
+	status_free(&status);
+	queue_reader_close(reader);
 	return good;
 }
 
-static bool append_list(struct text *out, struct queue_reader *reader, enum queue_query query, const char *name, struct error *err)
-{
-	struct queue_cursor *cursor;
-	const char *const *columns;
-	const struct queue_value *row = NULL;
-	size_t n;
-	bool good = true;
+struct watching {
+	const struct config *config;
+	const struct wish *wish;
+};
 
-	if (!ask(reader, query, &cursor, &columns, &n, &row, err))
-		return false;
-	text_printf(out, "\"%s\":[", name);
-	for (int i = 0; good && row; i++) {
-		text_append_string(out, i ? ",\n" : "\n");
-		format_json_object(out, columns, row, n);
-		good = queue_cursor_next(cursor, &row, err);
+/* What cannot be seen now may be seen later: a database that is being restored, for one. */
+static void draw(void *user, struct text *out)
+{
+	const struct watching *watching = user;
+	struct error err = { 0 };
+
+	if (!look(watching->config, watching->wish, out, NULL, &err)) {
+		text_clear(out);
+		text_append_string(out, err.text);
+		text_append_string(out, "\n");
 	}
-	text_append_string(out, "]");
-	queue_cursor_close(cursor);
-	return good;
 }
 
-static bool print_json(const struct config *config, struct queue_reader *reader, struct text *out, struct error *err)
+/* A daemon that surely does not run is worse than not to know more. */
+static int check_failed(const struct config *config, const struct error *err)
 {
-	int pid = lock_holder(config->state_dir);
+	scoped_text struct text line = { 0 };
+	scoped_free char *lock = config ? file_join(config->state_dir, "lock") : NULL;
+	bool critical = lock && (access(lock, R_OK) == 0 || err->code == ERROR_NO_INPUT) && !lock_holder(config->state_dir);
+	struct error ignored;
 
-	if (pid)
-		text_printf(out, "{\"daemon\":\"running\",\n\"pid\":%d,\n", pid);
-	else
-		text_printf(out, "{\"daemon\":\"stopped\",\n\"pid\":null,\n");
-	if (!append_restored(out, reader, true, err) || !append_overview(out, reader, true, err) ||
-	    !append_oldest(out, reader, true, err) || !append_warnings(out, reader, true, err) ||
-	    !append_list(out, reader, QUEUE_ENDPOINT_STATUS, "endpoints", err))
+	text_append_string(&line, critical ? "CRITICAL - no daemon runs; " : "UNKNOWN - ");
+	text_escape(&line, err->text, strlen(err->text));
+	for (char *c = line.data; *c; c++)
+		*c = *c == '|' ? '/' : *c;
+	puts(line.data);
+	(void)cli_flush(&ignored);
+	return critical ? (int)STATUS_CRITICAL : CHECK_UNKNOWN;
+}
+
+static int check(const struct config *config, const struct wish *wish)
+{
+	scoped_text struct text out = { 0 };
+	enum status_level worst;
+	struct error err = { 0 };
+
+	if (!look(config, wish, &out, &worst, &err))
+		return check_failed(config, &err);
+	fputs(out.data, stdout);
+	return cli_flush(&err) ? (int)worst : CHECK_UNKNOWN;
+}
+
+static bool print(const struct config *config, const struct wish *wish, struct error *err)
+{
+	scoped_text struct text out = { 0 };
+
+	if (!look(config, wish, &out, NULL, err))
 		return false;
-	text_append_string(out, ",\n");
-	if (!append_list(out, reader, QUEUE_SOURCE_STATUS, "sources", err))
-		return false;
-	printf("%s}\n", out->data);
+	fputs(out.data, stdout);
 	return cli_flush(err);
 }
 
-static bool print_table(const struct config *config, struct queue_reader *reader, struct text *out, struct error *err)
+static int tell(const struct cli_options *options, const struct wish *wish)
 {
-	static const char *const endpoint[] = { "endpoint",  "state",       "reason",           "paused_until",
-						"in_flight", "concurrency", "token_expires_at", "last_accepted_at",
-						NULL };
-	static const char *const source[] = { "source",           "state",          "manifests", "waiting_files",
-					      "last_manifest_at", "drop_directory", "reason",    NULL };
-	const struct queue_filter all = { 0 };
-	struct queue_cursor *cursor;
-	int pid = lock_holder(config->state_dir);
+	struct config *config = NULL;
+	struct error err = { 0 };
+	bool good;
+	int status;
 
-	if (pid)
-		text_printf(out, "daemon     running, process %d\n", pid);
+	if (!cli_read_config(options, &config, &err))
+		return wish->check ? check_failed(NULL, &err) : cli_fail(&err);
+	if (wish->check) {
+		status = check(config, wish);
+	} else {
+		struct watching watching = { config, wish };
+
+		good = wish->watch ? status_watch(draw, &watching, wish->interval_ms, &err) : print(config, wish, &err);
+		status = good ? ERROR_NONE : cli_fail(&err);
+	}
+	config_free(config);
+	return status;
+}
+
+static bool take_duration(const char *command, const char *what, int64_t least_ms, int64_t most_ms, int64_t *ret_ms)
+{
+	if (scalar_duration(optarg, ret_ms) && *ret_ms >= least_ms && *ret_ms <= most_ms)
+		return true;
+	cli_usage(command, "%s '%s': a duration (500ms, 30s, 5m, 2h)", what, optarg);
+	return false;
+}
+
+static bool fits_together(const char *command, const struct wish *wish)
+{
+	if (wish->kind == FORMAT_CSV)
+		cli_usage(command, "--format is table or json here");
+	else if (wish->watch + wish->check + (wish->kind == FORMAT_JSON) > 1)
+		cli_usage(command, "--watch, --check and --format json are three different things");
+	else if (wish->limits && !wish->check)
+		cli_usage(command, "--warning and --critical belong to --check");
+	else if (wish->interval && !wish->watch)
+		cli_usage(command, "--interval belongs to --watch");
 	else
-		text_printf(out, "daemon     not running\n");
-	if (!append_restored(out, reader, false, err) || !append_overview(out, reader, false, err) ||
-	    !append_oldest(out, reader, false, err) || !append_warnings(out, reader, false, err))
-		return false;
-	printf("%s\n", out->data);
-	if (!queue_reader_query(reader, QUEUE_ENDPOINT_STATUS, &all, &cursor, err) ||
-	    !format_cursor(stdout, FORMAT_TABLE, cursor, endpoint, err))
-		return false;
-	putchar('\n');
-	return queue_reader_query(reader, QUEUE_SOURCE_STATUS, &all, &cursor, err) &&
-	       format_cursor(stdout, FORMAT_TABLE, cursor, source, err);
+		return true;
+	return false;
 }
 
 static int status(const struct cli_options *options, int argc, char **argv)
 {
-	enum { FORMAT = 256 };
-	static const struct option known[] = { { "format", required_argument, NULL, FORMAT }, { 0 } };
-	struct config *config = NULL;
-	struct queue_reader *reader = NULL;
-	scoped_text struct text out = { 0 };
-	enum format_kind kind = FORMAT_TABLE;
-	struct error err = { 0 };
+	enum { FORMAT = 256, WATCH, INTERVAL, CHECK, WARNING, CRITICAL };
+	static const struct option known[] = {
+		{ "format", required_argument, NULL, FORMAT },
+		{ "watch", no_argument, NULL, WATCH },
+		{ "interval", required_argument, NULL, INTERVAL },
+		{ "check", no_argument, NULL, CHECK },
+		{ "warning", required_argument, NULL, WARNING },
+		{ "critical", required_argument, NULL, CRITICAL },
+		{ 0 },
+	};
+	struct wish wish = { .kind = FORMAT_TABLE, .limit = usual_limits, .interval_ms = 2000 };
+	bool good = true;
 	int option;
-	bool good;
 
-	while ((option = cli_next_option(argc, argv, known)) != -1) {
-		if (option != FORMAT || !cli_format(argv[0], optarg, &kind))
-			return ERROR_USAGE;
+	while (good && (option = cli_next_option(argc, argv, known)) != -1) {
+		wish.limits = wish.limits || option == WARNING || option == CRITICAL;
+		wish.interval = wish.interval || option == INTERVAL;
+		switch (option) {
+		case FORMAT: good = cli_format(argv[0], optarg, &wish.kind); break;
+		case WATCH: wish.watch = true; break;
+		case INTERVAL: good = take_duration(argv[0], "--interval", LEAST_INTERVAL_MS, MOST_INTERVAL_MS, &wish.interval_ms); break;
+		case CHECK: wish.check = true; break;
+		case WARNING: good = take_duration(argv[0], "--warning", 0, INT64_MAX, &wish.limit.warning_ms); break;
+		case CRITICAL: good = take_duration(argv[0], "--critical", 0, INT64_MAX, &wish.limit.critical_ms); break;
+		default: return ERROR_USAGE;
+		}
 	}
-	if (kind == FORMAT_CSV)
-		return cli_usage(argv[0], "--format is table or json here");
+	if (!good || !fits_together(argv[0], &wish))
+		return ERROR_USAGE;
 	if (optind < argc)
 		return cli_usage(argv[0], "too many words: '%s'", argv[optind]);
-	good = cli_read_config(options, &config, &err) && cli_open_queue(config, &reader, &err) &&
-	       (kind == FORMAT_JSON ? print_json(config, reader, &out, &err) : print_table(config, reader, &out, &err));
-	queue_reader_close(reader);
-	config_free(config);
-	return good ? ERROR_NONE : cli_fail(&err);
+	return tell(options, &wish);
 }
 
 const struct cli_command cli_status = {

@@ -112,6 +112,7 @@ static void bind_filter(sqlite3_stmt *statement, const struct queue_filter *filt
 	bind_number(statement, ":state", state >= 0, state);
 	bind_number(statement, ":row", true, filter->row);
 	bind_number(statement, ":manifest", filter->manifest != 0, filter->manifest);
+	bind_number(statement, ":now", true, filter->now_ms);
 	bind_number(statement, ":since", filter->since_ms != 0, filter->since_ms);
 }
 
@@ -184,6 +185,9 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 	case QUEUE_REQUEST: *ret_sql = READ_REQUEST; break;
 	case QUEUE_OVERVIEW: *ret_sql = READ_OVERVIEW; break;
 	case QUEUE_CERTIFICATES: *ret_sql = READ_CERTIFICATES; break;
+	case QUEUE_ACTIVITY: *ret_sql = READ_ACTIVITY; break;
+	case QUEUE_READY: *ret_sql = READ_READY; break;
+	case QUEUE_TROUBLE: *ret_sql = READ_TROUBLE; break;
 	case QUEUE_OLDEST_WAITING: *ret_sql = READ_OLDEST_WAITING; break;
 	}
 	return true;

@@ -27,6 +27,12 @@ enum queue_query {
 	QUEUE_OVERVIEW,     /* one row: manifests by state, rows in all and by state */
 	QUEUE_RECEIPT_ROWS, /* of filter.manifest: row_id line card_id tracking_type state http_status error_code detail operation_id */
 	QUEUE_CERTIFICATES, /* client certificates that end within 30 days: endpoint expires_at days (negative: it has ended) */
+	QUEUE_ACTIVITY, /* one row, as of filter.now_ms: accepted in the last minute or so and since when that is (ms), what became refused,
+			 * in_doubt and expired in the last day, movable: rows queued or sending whose manifest is open */
+	QUEUE_READY,    /* none or one row: the manifest with the oldest row that could go at filter.now_ms (its endpoint is not paused, its
+			 * time has come, no row of its card is before it): manifest_id, since (ms: its release, or that row's time) */
+	QUEUE_TROUBLE,  /* open manifests that are paused, and files that could not be written: trouble (paused receipt rejects archive)
+			 * manifest_id source name reason */
 	QUEUE_OLDEST_WAITING, /* the released manifest that has waited longest with queued rows: manifest_id source name queued_at paused */
 };
 
@@ -35,7 +41,7 @@ struct queue_filter {
 	const char *state; /* of a row, or of a manifest for QUEUE_MANIFEST_STATUS */
 	const char *card, *source, *operation_id;
 	int64_t row, manifest;
-	int64_t since_ms;
+	int64_t since_ms, now_ms;
 	int64_t limit; /* rows at most, the first ones; 0: all */
 };
 

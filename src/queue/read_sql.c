@@ -59,6 +59,33 @@ const char *const read_sql[READ_SQL_N] = {
 				" FROM manifest m JOIN source s ON s.source_no = m.source_no"
 				" WHERE m.state = 'released' AND m.state IN ('loading', 'released') AND m.queued > 0"
 				" ORDER BY m.released_at, m.manifest_id LIMIT 1",
+	[READ_ACTIVITY] =
+		"SELECT coalesce(sum(accepted) FILTER (WHERE at >= :now - :now % 10000 - 60000), 0) AS accepted,"
+		" :now - :now % 10000 - 60000 AS since, coalesce(sum(refused), 0) AS refused, coalesce(sum(in_doubt), 0) AS in_doubt,"
+		" coalesce(sum(expired), 0) AS expired,"
+		" (SELECT coalesce(sum(m.queued + m.sending), 0) FROM manifest m WHERE m.state = 'released'"
+		"  AND m.state IN ('loading', 'released') AND m.paused = '') AS movable"
+		" FROM activity WHERE at > :now - 86400000 AND at <= :now",
+	/* A lane with rows that were never tried has waited since it was released; else the row that was put back and may go again. */
+	[READ_READY] = "SELECT manifest_id, since FROM (SELECT m.manifest_id, CASE WHEN l.next_row <= m.last_row THEN m.released_at"
+		       " ELSE (SELECT r.due FROM row r WHERE r.manifest_id = l.manifest_id AND r.issuer_no = l.issuer_no"
+		       "       AND r.due IS NOT NULL AND r.due <= :now ORDER BY r.due LIMIT 1) END AS since"
+		       " FROM manifest m JOIN lane l ON l.manifest_id = m.manifest_id JOIN issuer i ON i.issuer_no = l.issuer_no"
+		       " JOIN endpoint e ON e.endpoint_no = i.endpoint_no"
+		       " WHERE m.state = 'released' AND m.state IN ('loading', 'released') AND m.paused = '' AND m.queued > 0"
+		       " AND e.state <> 'paused') WHERE since IS NOT NULL ORDER BY since LIMIT 1",
+	[READ_TROUBLE] =
+		"SELECT 'paused' AS trouble, m.manifest_id, s.name AS source, m.shown_name AS name,"
+		" m.paused || CASE WHEN m.reason <> '' THEN ': ' || m.reason ELSE '' END AS reason"
+		" FROM manifest m JOIN source s ON s.source_no = m.source_no"
+		" WHERE m.state = 'released' AND m.state IN ('loading', 'released') AND m.paused <> ''"
+		" UNION ALL SELECT 'receipt', m.manifest_id, s.name, m.shown_name, m.reason"
+		" FROM manifest m JOIN source s ON s.source_no = m.source_no"
+		" WHERE m.receipt_at IS NOT NULL AND m.reason LIKE 'receipt: %'"
+		" UNION ALL SELECT 'rejects', m.manifest_id, s.name, m.shown_name, m.reason"
+		" FROM manifest m JOIN source s ON s.source_no = m.source_no WHERE m.rejects_due = 1 AND m.reason LIKE 'rejects: %'"
+		" UNION ALL SELECT 'archive', m.manifest_id, s.name, m.shown_name, m.reason"
+		" FROM manifest m JOIN source s ON s.source_no = m.source_no WHERE m.archived IS NULL AND m.reason LIKE 'archive: %'",
 	[READ_RECEIPT_ROWS] = "SELECT " RECEIPT_COLUMNS " WHERE row_id > :after AND row_id <= :last ORDER BY row_id LIMIT :page",
 	[READ_EVENT] = "SELECT r.row_id, r.state FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
 		       " WHERE r.card_id = :card AND r.issuer_no = (SELECT issuer_no FROM issuer WHERE issuer_id = :issuer)"
