@@ -189,6 +189,10 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 	case QUEUE_READY: *ret_sql = READ_READY; break;
 	case QUEUE_TROUBLE: *ret_sql = READ_TROUBLE; break;
 	case QUEUE_OLDEST_WAITING: *ret_sql = READ_OLDEST_WAITING; break;
+	case QUEUE_DAYS: *ret_sql = READ_DAYS; break;
+	case QUEUE_ENDPOINTS_AND_CERTIFICATES: *ret_sql = READ_ENDPOINTS_AND_CERTIFICATES; break;
+	case QUEUE_WAITING_MANIFESTS: *ret_sql = READ_WAITING_MANIFESTS; break;
+	case QUEUE_LATEST_ACTIONS: *ret_sql = READ_LATEST_ACTIONS; break;
 	}
 	return true;
 }
@@ -295,6 +299,21 @@ bool queue_cursor_next(struct queue_cursor *cursor, const struct queue_value **r
 		return false;
 	*ret_row = cursor->next < cursor->n_rows ? cursor->values + cursor->next++ * cursor->n_columns : NULL;
 	return true;
+}
+
+bool queue_reader_freeze(struct queue_reader *reader, struct error *err)
+{
+	if (sqlite3_exec(reader->db.handle, statement_snapshot, NULL, NULL, NULL) == SQLITE_OK)
+		return true;
+	error_set(err, ERROR_IO, "%s: %s", reader->db.path, sqlite3_errmsg(reader->db.handle));
+	queue_reader_thaw(reader);
+	return false;
+}
+
+void queue_reader_thaw(struct queue_reader *reader)
+{
+	if (!sqlite3_get_autocommit(reader->db.handle))
+		sqlite3_exec(reader->db.handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
 bool queue_reader_event(struct queue_reader *reader, const struct track_request *request, int64_t event, int64_t *ret_row,

@@ -34,6 +34,13 @@ enum queue_query {
 	QUEUE_TROUBLE,  /* open manifests that are paused, and files that could not be written: trouble (paused receipt rejects archive)
 			 * manifest_id source name reason */
 	QUEUE_OLDEST_WAITING, /* the released manifest that has waited longest with queued rows: manifest_id source name queued_at paused */
+	/* For the report. QUEUE_DAYS: for each source and day of arrival since filter.since_ms, with one line for what came before (day
+	 * NULL), by source and day: source day (since 1970, UTC), manifests and rows by state as in QUEUE_OVERVIEW */
+	QUEUE_DAYS,
+	QUEUE_ENDPOINTS_AND_CERTIFICATES, /* those of endpoint_status, certificate_expires_at, certificate_days (negative: it has ended) */
+	QUEUE_WAITING_MANIFESTS, /* released ones that are paused or have queued rows, paused ones first, then the oldest, filter.limit at
+				    most: manifest_id source name queued_at paused rows queued */
+	QUEUE_LATEST_ACTIONS,    /* of operator_action_log since filter.since_ms, the last ones first, filter.limit at most */
 };
 
 /* All zero takes everything. Times are ms since 1970. A manifest counts from its release, or from its arrival as long as it is loading. */
@@ -74,6 +81,11 @@ const char *const *queue_cursor_columns(const struct queue_cursor *cursor, size_
 
 /* queue_cursor_next gives the next row, NULL at the end. It is valid until the next call. */
 bool queue_cursor_next(struct queue_cursor *cursor, const struct queue_value **ret_row, struct error *err);
+
+/* queue_reader_freeze makes all that is asked from then on be of one moment, until queue_reader_thaw. For a second or so: meanwhile the
+ * daemon's log grows. queue_reader_thaw may be called without it. */
+bool queue_reader_freeze(struct queue_reader *reader, struct error *err);
+void queue_reader_thaw(struct queue_reader *reader);
 
 /* queue_reader_event finds the row that stands for an event already, by the rule of queue_row_add; ret_row 0: none. */
 bool queue_reader_event(struct queue_reader *reader, const struct track_request *request, int64_t event, int64_t *ret_row,

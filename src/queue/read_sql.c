@@ -86,6 +86,26 @@ const char *const read_sql[READ_SQL_N] = {
 		" FROM manifest m JOIN source s ON s.source_no = m.source_no WHERE m.rejects_due = 1 AND m.reason LIKE 'rejects: %'"
 		" UNION ALL SELECT 'archive', m.manifest_id, s.name, m.shown_name, m.reason"
 		" FROM manifest m JOIN source s ON s.source_no = m.source_no WHERE m.archived IS NULL AND m.reason LIKE 'archive: %'",
+	[READ_DAYS] = "SELECT s.name AS source, CASE WHEN m.received_at >= :since THEN m.received_at / 86400000 END AS day,"
+		      " sum(m.state = 'loading') AS loading, sum(m.state = 'released') AS released, sum(m.state = 'settled') AS settled,"
+		      " sum(m.state = 'rejected') AS manifests_rejected, sum(m.state = 'duplicate') AS manifests_duplicate,"
+		      " sum(rows) AS rows, sum(queued) AS queued, sum(sending) AS sending, sum(accepted) AS accepted,"
+		      " sum(refused) AS refused, sum(in_doubt) AS in_doubt, sum(held) AS held, sum(expired) AS expired,"
+		      " sum(cancelled) AS cancelled, sum(rejected) AS rejected, sum(duplicate) AS duplicate, sum(skipped) AS skipped"
+		      " FROM manifest m JOIN source s ON s.source_no = m.source_no GROUP BY m.source_no, day ORDER BY s.name, day",
+	[READ_ENDPOINTS_AND_CERTIFICATES] =
+		"SELECT v.*, strftime('%Y-%m-%dT%H:%M:%fZ', e.certificate_expires_at / 1000.0, 'unixepoch') AS certificate_expires_at,"
+		" CAST(floor((e.certificate_expires_at / 1000 - unixepoch()) / 86400.0) AS INTEGER) AS certificate_days"
+		" FROM endpoint_status v JOIN endpoint e ON e.name = v.endpoint ORDER BY v.endpoint",
+	[READ_WAITING_MANIFESTS] =
+		"SELECT m.manifest_id, s.name AS source, m.shown_name AS name,"
+		" strftime('%Y-%m-%dT%H:%M:%fZ', m.released_at / 1000.0, 'unixepoch') AS queued_at, m.paused, m.rows, m.queued"
+		" FROM manifest m JOIN source s ON s.source_no = m.source_no"
+		" WHERE m.state = 'released' AND m.state IN ('loading', 'released') AND (m.queued > 0 OR m.paused <> '')"
+		" ORDER BY m.paused = '', m.released_at, m.manifest_id LIMIT :page",
+	[READ_LATEST_ACTIONS] =
+		"SELECT strftime('%Y-%m-%dT%H:%M:%fZ', at / 1000.0, 'unixepoch') AS at, user, uid, action, selector, rows, reason"
+		" FROM operator_action WHERE :since IS NULL OR at >= :since ORDER BY action_no DESC LIMIT :page",
 	[READ_RECEIPT_ROWS] = "SELECT " RECEIPT_COLUMNS " WHERE row_id > :after AND row_id <= :last ORDER BY row_id LIMIT :page",
 	[READ_EVENT] = "SELECT r.row_id, r.state FROM (" CARD_KEYS ") c CROSS JOIN row r ON r.row_id = " CARD_ROW
 		       " WHERE r.card_id = :card AND r.issuer_no = (SELECT issuer_no FROM issuer WHERE issuer_id = :issuer)"

@@ -341,6 +341,80 @@ static void the_same_bytes_are_found_in_their_own_source_once_loaded(void **stat
 	}
 }
 
+static void days_add_up_what_came_since_and_what_came_before(void **state)
+{
+	struct place *place = *state;
+	const struct queue_filter filter = { .since_ms = 1000000 };
+	struct queue_cursor *cursor;
+	const struct queue_value *row;
+	struct text found = { 0 };
+	struct error err;
+
+	run_sql(place->path, "UPDATE manifest SET received_at = 86400000 * 3 + 5 WHERE manifest_id = 3");
+	assert_true(queue_reader_query(place->reader, QUEUE_DAYS, &filter, &cursor, &err));
+	while (queue_cursor_next(cursor, &row, &err) && row)
+		text_printf(&found, "%s %s%lld: %lld rows, %lld accepted\n", row[0].text, row[1].type == QUEUE_NULL ? "before " : "",
+			    (long long)row[1].number, (long long)row[7].number, (long long)row[10].number);
+	queue_cursor_close(cursor);
+	assert_string_equal(found.data, "lyon before 0: 1200 rows, 1196 accepted\nlyon 3: 1 rows, 0 accepted\n"
+					"metz 0: 3 rows, 3 accepted\n");
+	text_free(&found);
+}
+
+static void manifests_that_are_paused_wait_before_older_ones(void **state)
+{
+	struct place *place = *state;
+	struct queue_filter filter = { 0 };
+	struct text found = { 0 };
+
+	run_sql(place->path, "UPDATE manifest SET state = 'released', paused = 'operator' WHERE manifest_id = 2");
+	first_column(place->reader, QUEUE_WAITING_MANIFESTS, &filter, &found);
+	filter.limit = 1;
+	first_column(place->reader, QUEUE_WAITING_MANIFESTS, &filter, &found);
+	assert_string_equal(found.data, "2 1 2");
+	text_free(&found);
+}
+
+static void the_last_actions_come_first_and_from_their_time_on(void **state)
+{
+	struct place *place = *state;
+	struct queue_filter filter = { .since_ms = 5 };
+	struct queue_cursor *cursor;
+	const struct queue_value *row;
+	struct error err;
+
+	run_sql(place->path,
+		"INSERT INTO operator_action (at, user, uid, action, selector, rows, reason) VALUES (5, 'bert', 1, 'hold', '', 1, ''),"
+		" (6, 'carl', 1, 'release', '', 1, '')");
+	assert_true(queue_reader_query(place->reader, QUEUE_LATEST_ACTIONS, &filter, &cursor, &err));
+	assert_true(queue_cursor_next(cursor, &row, &err));
+	assert_string_equal(row[1].text, "carl");
+	assert_true(queue_cursor_next(cursor, &row, &err));
+	assert_string_equal(row[1].text, "bert");
+	assert_true(queue_cursor_next(cursor, &row, &err));
+	assert_null(row);
+	queue_cursor_close(cursor);
+}
+
+static void a_frozen_reader_sees_one_moment(void **state)
+{
+	struct place *place = *state;
+	const struct queue_filter all = { 0 };
+	struct text found = { 0 };
+	struct error err;
+
+	assert_true(queue_reader_freeze(place->reader, &err));
+	run_sql(place->path, "INSERT INTO source (name, drop_directory, since) VALUES ('new', '/new', 0)");
+	first_column(place->reader, QUEUE_SOURCE_STATUS, &all, &found);
+	assert_string_equal(found.data, "lyon metz");
+	queue_reader_thaw(place->reader);
+	queue_reader_thaw(place->reader);
+	text_clear(&found);
+	first_column(place->reader, QUEUE_SOURCE_STATUS, &all, &found);
+	assert_string_equal(found.data, "lyon metz new");
+	text_free(&found);
+}
+
 static void append_plan(sqlite3 *handle, const char *sql, struct text *ret_plan)
 {
 	struct text explain = { 0 };
@@ -369,6 +443,7 @@ static void every_question_about_rows_uses_an_index(void **state)
 		{ READ_ATTEMPTS, "SEARCH a USING PRIMARY KEY (row_id=?)" },
 		{ READ_MANIFESTS, "SEARCH m USING INTEGER PRIMARY KEY (rowid>?)" },
 		{ READ_OLDEST_WAITING, "SEARCH m USING INDEX manifest_open (state=?)" },
+		{ READ_WAITING_MANIFESTS, "SEARCH m USING INDEX manifest_open (state=?)" },
 		{ READ_RECEIPT_ROWS, "SEARCH r USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" },
 		{ READ_SAME_BYTES, "SEARCH m USING INDEX manifest_bytes (source_no=? AND sha256=?)" },
 	};
@@ -543,6 +618,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_word_that_is_no_state_is_refused, make, unmake),
 		cmocka_unit_test_setup_teardown(an_event_is_found_as_the_loader_would_find_it, make, unmake),
 		cmocka_unit_test_setup_teardown(the_same_bytes_are_found_in_their_own_source_once_loaded, make, unmake),
+		cmocka_unit_test_setup_teardown(days_add_up_what_came_since_and_what_came_before, make, unmake),
+		cmocka_unit_test_setup_teardown(manifests_that_are_paused_wait_before_older_ones, make, unmake),
+		cmocka_unit_test_setup_teardown(the_last_actions_come_first_and_from_their_time_on, make, unmake),
+		cmocka_unit_test_setup_teardown(a_frozen_reader_sees_one_moment, make, unmake),
 		cmocka_unit_test_setup_teardown(every_question_about_rows_uses_an_index, make, unmake),
 		cmocka_unit_test_setup_teardown(nothing_walks_through_all_rows, make, unmake),
 		cmocka_unit_test_setup_teardown(a_database_that_is_not_there_is_said_so_and_not_made, make, unmake),
