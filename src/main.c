@@ -21,7 +21,7 @@ static const struct cli_command run_command = {
 static const struct cli_command *const commands[] = {
 	&run_command, &cli_check,  &cli_explain, &cli_status,  &cli_manifests, &cli_list,    &cli_show,
 	&cli_card,    &cli_retry,  &cli_hold,    &cli_release, &cli_cancel,    &cli_resolve, &cli_pause,
-	&cli_resume,  &cli_reload, &cli_receipt, &cli_verify,  &cli_backup,    &cli_purge,
+	&cli_resume,  &cli_reload, &cli_receipt, &cli_report,  &cli_verify,    &cli_backup,  &cli_purge,
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -29,7 +29,7 @@ struct cli_command {
 
 extern const struct cli_command cli_check, cli_explain, cli_status, cli_manifests, cli_list, cli_show, cli_card;
 extern const struct cli_command cli_retry, cli_hold, cli_release, cli_cancel, cli_resolve, cli_pause, cli_resume, cli_reload, cli_receipt;
-extern const struct cli_command cli_verify, cli_backup, cli_purge;
+extern const struct cli_command cli_verify, cli_backup, cli_purge, cli_report;
 
 /* The daemon (run.c). */
 int cli_run(const struct cli_options *options, int argc, char **argv);
