@@ -116,10 +116,9 @@ static enum stop wait_for(const struct screen *screen, int64_t until_ms)
 static bool redraw(struct screen *screen, status_draw *draw, void *user, int64_t every_ms, struct error *err)
 {
 	enum stop stop = DRAW_AGAIN;
-	char footer[64], words[32];
+	char footer[64];
 
-	status_span(words, every_ms);
-	snprintf(footer, sizeof(footer), "every %s; q ends it", every_ms % 1000 ? "moment" : words);
+	snprintf(footer, sizeof(footer), "every %g s; q ends it", (double)every_ms / 1000);
 	while (stop != STOP) {
 		int64_t next_ms = clock_steady_ms() + every_ms;
 		scoped_text struct text text = { 0 };
