@@ -72,5 +72,5 @@ bool cli_open_queue(const struct config *config, struct queue_reader **ret_reade
 int cli_list_query(const struct cli_options *options, enum queue_query query, const struct queue_filter *filter, enum format_kind kind,
 		   const char *const *shown);
 
-/* cli_flush makes sure that standard output took everything (ERROR_IO). */
+/* cli_flush makes sure that standard output took everything: ERROR_TRY_LATER for a full disk, else ERROR_IO. */
 bool cli_flush(struct error *err);

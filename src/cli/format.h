@@ -30,7 +30,7 @@ struct format *format_new(FILE *out, enum format_kind kind, const char *const *c
 /* format_row takes one value for each column. */
 void format_row(struct format *format, const struct queue_value *values);
 
-/* format_end writes what is left and frees. False (ERROR_IO) where out did not take everything. */
+/* format_end writes what is left and frees. False where out did not take everything: ERROR_TRY_LATER for a full disk, else ERROR_IO. */
 bool format_end(struct format *format, struct error *err);
 
 /* format_cursor writes all rows of a cursor and closes it. */

@@ -361,8 +361,9 @@ class CheckTest(Scene):
         bureau.start()
         bureau.wait(lambda: "client.pem ends at" in bureau.log, "a line about the certificate")
         warnings = bureau.wait(lambda: from_json(raw(bureau, "status", "--format", "json"))["warnings"], "a warning")
-        self.assertRegex(warnings[0], r"^endpoint bankfr: the client certificate ends at 20\S+Z, in (9|10) days$")
-        self.assertIn(f"warning    {warnings[0]}\n", raw(bureau, "status").stdout.decode())
+        self.assertRegex(warnings[0]["text"], r"^endpoint bankfr: the client certificate ends at 20\S+Z, in (9|10) days$")
+        self.assertEqual((warnings[0]["level"], warnings[0]["what"]), ("warning", "certificate"))
+        self.assertIn(f"warning    {warnings[0]['text']}\n", raw(bureau, "status").stdout.decode())
 
     def test_a_directory_that_is_missing_is_found(self) -> None:
         bureau = self.scene()
@@ -594,7 +595,7 @@ class ListingTest(unittest.TestCase):
         for arguments in (("list",), ("list", "--format", "json"), ("manifests",), ("status",), ("show", "1"), ("--help",)):
             with self.subTest(arguments), open("/dev/full", "wb") as full:
                 done = subprocess.run([binary(), "-c", str(self.bureau.config_path), *arguments], stdout=full, stderr=subprocess.PIPE)
-                self.assertIn(done.returncode, (IO, TRY_LATER), done.stderr)
+                self.assertEqual(done.returncode, TRY_LATER, done.stderr)  # a full disk passes by freeing something
                 self.assertIn(b"writing the output", done.stderr)
 
 
