@@ -280,6 +280,78 @@ static void the_other_questions_are_answered(void **state)
 	}
 }
 
+/* The numbers of the only row, as "1 2 3"; "" without a row. */
+static void assert_numbers(struct place *place, enum queue_query query, int64_t now_ms, const char *expected)
+{
+	const struct queue_filter filter = { .now_ms = now_ms };
+	struct queue_cursor *cursor = NULL;
+	const struct queue_value *row;
+	struct text found = { 0 };
+	struct error err;
+	size_t n;
+
+	text_append_string(&found, "");
+	assert_true(queue_reader_query(place->reader, query, &filter, &cursor, &err));
+	(void)queue_cursor_columns(cursor, &n);
+	assert_true(queue_cursor_next(cursor, &row, &err));
+	for (size_t i = 0; row && i < n; i++)
+		text_printf(&found, "%s%lld", i ? " " : "", (long long)row[i].number);
+	assert_string_equal(found.data, expected);
+	queue_cursor_close(cursor);
+	text_free(&found);
+}
+
+static void what_was_accepted_in_the_last_minute_and_went_wrong_in_the_last_day_is_summed_up(void **state)
+{
+	struct place *place = *state;
+
+	assert_numbers(place, QUEUE_ACTIVITY, 100005000, "0 99940000 0 0 0 1");
+	run_sql(place->path, "INSERT INTO activity VALUES (99930000, 100, 1, 0, 0), (99940000, 20, 0, 2, 0), (100000000, 3, 0, 0, 4),"
+			     " (13600000, 9, 9, 9, 9), (100010000, 7, 7, 7, 7)");
+	/* What is older than a day, or lies ahead of the clock, is left out. */
+	assert_numbers(place, QUEUE_ACTIVITY, 100005000, "23 99940000 1 2 4 1");
+}
+
+static void the_oldest_row_that_could_go_is_found(void **state)
+{
+	struct place *place = *state;
+
+	assert_numbers(place, QUEUE_READY, 5000000, "");
+	run_sql(place->path, "INSERT INTO lane VALUES (1, 1, 1201, NULL)");
+	assert_numbers(place, QUEUE_READY, 5000000, "");
+	run_sql(place->path, "UPDATE row SET due = 4000000 WHERE row_id = 1000");
+	assert_numbers(place, QUEUE_READY, 3999999, "");
+	assert_numbers(place, QUEUE_READY, 5000000, "1 4000000");
+	/* A row that was never tried has waited since its manifest was released. */
+	run_sql(place->path, "UPDATE lane SET next_row = 1000");
+	assert_numbers(place, QUEUE_READY, 5000000, "1 1000000");
+	run_sql(place->path, "UPDATE endpoint SET state = 'paused', reason = 'outage'");
+	assert_numbers(place, QUEUE_READY, 5000000, "");
+	run_sql(place->path,
+		"UPDATE endpoint SET state = 'open', reason = ''; UPDATE manifest SET paused = 'operator' WHERE manifest_id = 1");
+	assert_numbers(place, QUEUE_READY, 5000000, "");
+}
+
+static void manifests_that_somebody_has_to_see_to_are_named(void **state)
+{
+	const struct queue_filter all = { 0 };
+	struct place *place = *state;
+	struct text found = { 0 };
+
+	run_sql(place->path, "UPDATE manifest SET paused = 'refusals' WHERE manifest_id = 1;"
+			     "UPDATE manifest SET receipt_at = 5, reason = 'receipt: no', archived = x'61' WHERE manifest_id = 2;"
+			     "UPDATE manifest SET rejects_due = 1, reason = 'rejects: no' WHERE manifest_id = 3");
+	first_column(place->reader, QUEUE_TROUBLE, &all, &found);
+	assert_string_equal(found.data, "paused receipt rejects");
+	text_clear(&found);
+	/* A reason that tells of no trouble with a file. */
+	run_sql(place->path,
+		"UPDATE manifest SET paused = '', rejects_due = 0; UPDATE manifest SET reason = 'archive: no' WHERE manifest_id < 3");
+	first_column(place->reader, QUEUE_TROUBLE, &all, &found);
+	assert_string_equal(found.data, "archive");
+	text_free(&found);
+}
+
 static void a_word_that_is_no_state_is_refused(void **state)
 {
 	const struct queue_filter filter = { .state = "doubtful" };
@@ -444,6 +516,14 @@ static void every_question_about_rows_uses_an_index(void **state)
 		{ READ_MANIFESTS, "SEARCH m USING INTEGER PRIMARY KEY (rowid>?)" },
 		{ READ_OLDEST_WAITING, "SEARCH m USING INDEX manifest_open (state=?)" },
 		{ READ_WAITING_MANIFESTS, "SEARCH m USING INDEX manifest_open (state=?)" },
+		{ READ_ACTIVITY, "SEARCH activity USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" },
+		{ READ_ACTIVITY, "SEARCH m USING INDEX manifest_open (state=?)" },
+		{ READ_READY, "SEARCH m USING INDEX manifest_open (state=?)" },
+		{ READ_READY, "SEARCH r USING COVERING INDEX row_due (manifest_id=? AND issuer_no=? AND due>? AND due<?)" },
+		{ READ_TROUBLE, "SEARCH m USING INDEX manifest_open (state=?)" },
+		{ READ_TROUBLE, "USING INDEX manifest_receipt" },
+		{ READ_TROUBLE, "USING INDEX manifest_rejects" },
+		{ READ_TROUBLE, "USING INDEX manifest_unarchived" },
 		{ READ_RECEIPT_ROWS, "SEARCH r USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" },
 		{ READ_SAME_BYTES, "SEARCH m USING INDEX manifest_bytes (source_no=? AND sha256=?)" },
 	};
@@ -615,6 +695,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_transaction_stays_open_between_rows, make, unmake),
 		cmocka_unit_test_setup_teardown(values_have_the_views_names_and_their_types, make, unmake),
 		cmocka_unit_test_setup_teardown(the_other_questions_are_answered, make, unmake),
+		cmocka_unit_test_setup_teardown(what_was_accepted_in_the_last_minute_and_went_wrong_in_the_last_day_is_summed_up, make,
+						unmake),
+		cmocka_unit_test_setup_teardown(the_oldest_row_that_could_go_is_found, make, unmake),
+		cmocka_unit_test_setup_teardown(manifests_that_somebody_has_to_see_to_are_named, make, unmake),
 		cmocka_unit_test_setup_teardown(a_word_that_is_no_state_is_refused, make, unmake),
 		cmocka_unit_test_setup_teardown(an_event_is_found_as_the_loader_would_find_it, make, unmake),
 		cmocka_unit_test_setup_teardown(the_same_bytes_are_found_in_their_own_source_once_loaded, make, unmake),
