@@ -148,6 +148,8 @@ class Scene:
         done = subprocess.run(["bash", "-c", f"set -o pipefail; umask {self.umask}; {text}"], cwd=self.cwd, env=environment, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60)
         self._be_thales()
+        if self.is_running():
+            self.bureau.wait(lambda: all(m["state"] != "loading" for m in self.bureau.manifests()), "the end of loading")
         return done.returncode, done.stdout + done.stderr
 
     def _service(self, word: str) -> tuple[int, str]:
