@@ -32,7 +32,8 @@ HOST = {
     r"trackbridge check --unit \|": "changes the host, and needs root",
     r"fuser |rsync ": "is not installed everywhere",
     r"trackbridge status --watch": "draws until it is interrupted",
-    r"less |man ": "is for a person to read",
+    r"less |man |editor ": "is for a person",
+    r"install .* (CERTIFICATE|KEY) ": "names files that only the reader has; the runbook's are made and installed",
 }
 # What may be run, and only with paths inside the scene.
 RUN = frozenset("trackbridge sqlite3 openssl install cp mv rm mkdir ls find df du chown cd umask".split())
@@ -89,21 +90,21 @@ class Scene:
     def _fill(self) -> None:
         bureau = self.bureau
         kinds = [[Row("C-000183", "PRODUCTION")], *([Row(f"card-{n}")] for n in range(2, 9)), [], [Row("card-10")]]
-        bureau.start()
+        bureau.start(30)
         for number, rows in enumerate(kinds, 1):
             bureau.drop(f"m{number}.csv", Manifest(rows).text())
-            bureau.wait_manifest(f"m{number}.csv", "settled", "rejected")
+            bureau.wait_manifest(f"m{number}.csv", "settled", "rejected", seconds=30)
         there = len(bureau.rows())
         bureau.drop("m11.csv", Manifest([Row(f"f-{n}", "EMBOSSED") for n in range(FILLED - there)]).text())
-        bureau.wait_manifest("m11.csv", seconds=60)
+        bureau.wait_manifest("m11.csv", seconds=90)
         rows = [Row("close-1"), Row("close-2"), Row("close-1", "RETURN"), Row("h400-1"), Row("good-1"), Row("nf-1"), Row("C-000183", "PRODUCTION"),
                 Row("close-2", "RETURN")]
         bureau.drop(f"m{MANIFEST}.csv", Manifest(rows).text())
-        bureau.wait(lambda: bureau.manifest("m12.csv")["in_doubt"] == 2 and bureau.manifest("m12.csv")["sending"] == 0, "rows in doubt")
-        bureau.wait(lambda: bureau.manifest("m12.csv")["queued"] == 2, "rows that wait for others")
+        bureau.wait(lambda: bureau.manifest("m12.csv")["in_doubt"] == 2 and bureau.manifest("m12.csv")["sending"] == 0, "rows in doubt", 30)
+        bureau.wait(lambda: bureau.manifest("m12.csv")["queued"] == 2, "rows that wait for others", 30)
         assert bureau.manifest("m12.csv")["manifest_id"] == MANIFEST, bureau.manifests()
         assert tuple(row["row_id"] for row in bureau.rows("state = 'in_doubt'")) == IN_DOUBT, bureau.rows("state = 'in_doubt'")
-        bureau.wait(lambda: (bureau.state / "archive").is_dir() and any((bureau.state / "archive").rglob("12-*")), "the archive")
+        bureau.wait(lambda: (bureau.state / "archive").is_dir() and any((bureau.state / "archive").rglob("12-*")), "the archive", 30)
         bureau.stop()
         bureau.daemon = None
         shutil.copytree(bureau.root, self.template, ignore=shutil.ignore_patterns("notify", "*.sock", "log"))
@@ -111,13 +112,13 @@ class Scene:
     def reset(self) -> None:
         """As it was filled, with a daemon."""
         if self.is_running():
-            self.bureau.stop()
+            self.bureau.stop(60)
         for folder in [*self.places.values(), self.work]:
             shutil.rmtree(folder)
             shutil.copytree(self.template / folder.name, folder)
         self.api.swap_key("jwt")
         self.cwd, self.umask, self.known = self.work, "0022", set()
-        self.bureau.start()
+        self.bureau.start(30)
 
     def is_running(self) -> bool:
         daemon = self.bureau.daemon
@@ -149,18 +150,18 @@ class Scene:
                               capture_output=True, text=True, timeout=60)
         self._be_thales()
         if self.is_running():
-            self.bureau.wait(lambda: all(m["state"] != "loading" for m in self.bureau.manifests()), "the end of loading")
+            self.bureau.wait(lambda: all(m["state"] != "loading" for m in self.bureau.manifests()), "the end of loading", 30)
         return done.returncode, done.stdout + done.stderr
 
     def _service(self, word: str) -> tuple[int, str]:
-        if word in ("stop", "restart", "disable --now") and self.is_running() and (status := self.bureau.stop()):
+        if word in ("stop", "restart", "disable --now") and self.is_running() and (status := self.bureau.stop(60)):
             return status, self.bureau.log_tail()
         if word in ("start", "restart", "enable --now") and not self.is_running():
-            self.bureau.start()
+            self.bureau.start(30)
         if word == "reload":
             before = self.bureau.notify.count("READY=1")
             os.kill(self.bureau.pid, 1)
-            self.bureau.wait(lambda: self.bureau.notify.count("READY=1") > before, "READY=1 after a reload")
+            self.bureau.wait(lambda: self.bureau.notify.count("READY=1") > before, "READY=1 after a reload", 30)
         return 0, ""
 
     def _be_thales(self) -> None:
