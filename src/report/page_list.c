@@ -20,10 +20,14 @@ void page_list_end(struct text *out)
 	text_append_string(out, "</tbody></table>\n");
 }
 
-/* The value of --card may be quoted and hold anything, so that nothing behind it is shown either. */
+/*
+ * The value of --card may be quoted and hold anything, so that nothing behind it is shown either. The reason of a file that was rejected
+ * for its rows quotes a cell.
+ */
 void page_list_hide(struct text *out, const char *text, const char *card_id)
 {
 	static const char option[] = "--card ";
+	const char *cell = strstr(text, "(invalid_rows: reject_file)");
 	size_t length = card_id ? strlen(card_id) : 0;
 
 	while (*text) {
@@ -33,6 +37,9 @@ void page_list_hide(struct text *out, const char *text, const char *card_id)
 		} else if (strncmp(text, option, strlen(option)) == 0) {
 			text_printf(out, "%s%s", option, HIDDEN);
 			return;
+		} else if (cell && text > cell && *text == '\'') {
+			text_append_string(out, "(value)");
+			text = strrchr(text, '\'') + 1;
 		} else {
 			text_append(out, text++, 1);
 		}

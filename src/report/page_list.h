@@ -31,5 +31,6 @@ bool page_list_rows(struct text *out, struct queue_reader *reader, enum queue_qu
 bool page_list(struct text *out, const char *caption, struct queue_reader *reader, enum queue_query query,
 	       const struct queue_filter *filter, const struct page_column *columns, bool cards, const char *none, struct error *err);
 
-/* page_list_hide appends a text without the card id in it (NULL: none is known), and without what follows --card in a selector. */
+/* page_list_hide appends a text without the card id in it (NULL: none is known), without what follows --card in a selector, and without the
+ * cell in the reason of a file that was rejected for its rows. */
 void page_list_hide(struct text *out, const char *text, const char *card_id);

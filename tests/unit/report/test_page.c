@@ -195,6 +195,9 @@ static void card_ids_are_hidden_wherever_they_are_known(void **state)
 	assert_hidden("--card C-000183 --state held", NULL, "--card (card)");
 	assert_hidden("--accepted --card 'a --b' --state in_doubt", NULL, "--accepted --card (card)");
 	assert_hidden("--manifest 3", NULL, "--manifest 3");
+	assert_hidden("column 'SITE' is not there", NULL, "column 'SITE' is not there");
+	assert_hidden("2 invalid rows (invalid_rows: reject_file), the first on line 3, column A: 'C'1' is no date", NULL,
+		      "2 invalid rows (invalid_rows: reject_file), the first on line 3, column A: (value) is no date");
 	assert_hidden("as it was", "", "as it was");
 	assert_hidden("", "C-1", "");
 }
