@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 
 import manifests
 from harness import STATES, Bureau, binary
+from manifests import Manifest, Row
 from scripted_api import ScriptedApi
 from test_answers import Scene
 
@@ -299,6 +300,17 @@ class FileTest(Scene):
         self.assertIn(f"running, process {bureau.pid}", "".join(page.root.itertext()))
         self.assertIn("There is nothing to warn of.", page.warnings())
         self.assertIn("No file has come yet.", page.text)
+
+    def test_the_cell_that_rejected_a_file_is_left_out(self) -> None:
+        bureau = self.scene(source={"invalid_rows": "reject_file"})
+        bureau.drop("a.csv", Manifest([Row("ok-1"), Row("ok-2", date="99/99/2026 o'clock")]), events=[])
+        bureau.until_idle()
+        shown = [one["Reason"] for one in (report(bureau, *arguments).list("Rejected files", "Files of the period that were rejected whole")[0]
+                                           for arguments in ((), ("--cards",)))]
+        self.assertNotIn("99/99", shown[0])
+        self.assertIn("line 3", shown[0])
+        self.assertEqual(shown[1], bureau.manifest("a.csv")["reason"])
+        self.assertIn("99/99", shown[1])
 
     def test_many_rows_are_cut_and_the_command_for_the_rest_is_told(self) -> None:
         bureau = self.scene()
