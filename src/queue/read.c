@@ -165,7 +165,7 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 {
 	*ret_state = -1;
 	*ret_sql = READ_SQL_N;
-	cursor->paged = query == QUEUE_STATUS || query == QUEUE_MANIFEST_STATUS || query == QUEUE_RECEIPT_ROWS;
+	cursor->paged = query == QUEUE_STATUS || query == QUEUE_MANIFEST_STATUS || query == QUEUE_RECEIPT_ROWS || query == QUEUE_COUNTS;
 	switch (query) {
 	case QUEUE_STATUS:
 		if (!row_state_of(filter->state, ret_state, err) || !find_range(reader, filter, &cursor->after, &cursor->last, err))
@@ -189,7 +189,8 @@ static bool choose(struct queue_reader *reader, enum queue_query query, const st
 	case QUEUE_READY: *ret_sql = READ_READY; break;
 	case QUEUE_TROUBLE: *ret_sql = READ_TROUBLE; break;
 	case QUEUE_OLDEST_WAITING: *ret_sql = READ_OLDEST_WAITING; break;
-	case QUEUE_DAYS: *ret_sql = READ_DAYS; break;
+	case QUEUE_COUNTS: *ret_sql = READ_COUNTS; break;
+	case QUEUE_SOURCES_NOW: *ret_sql = READ_SOURCES_NOW; break;
 	case QUEUE_ENDPOINTS_AND_CERTIFICATES: *ret_sql = READ_ENDPOINTS_AND_CERTIFICATES; break;
 	case QUEUE_WAITING_MANIFESTS: *ret_sql = READ_WAITING_MANIFESTS; break;
 	case QUEUE_LATEST_ACTIONS: *ret_sql = READ_LATEST_ACTIONS; break;

@@ -34,9 +34,9 @@ enum queue_query {
 	QUEUE_TROUBLE,  /* open manifests that are paused, and files that could not be written: trouble (paused receipt rejects archive)
 			 * manifest_id source name reason */
 	QUEUE_OLDEST_WAITING, /* the released manifest that has waited longest with queued rows: manifest_id source name queued_at paused */
-	/* For the report. QUEUE_DAYS: for each source and day of arrival since filter.since_ms, with one line for what came before (day
-	 * NULL), by source and day: source day (since 1970, UTC), manifests and rows by state as in QUEUE_OVERVIEW */
-	QUEUE_DAYS,
+	/* For the report. */
+	QUEUE_COUNTS,      /* all manifests, to be summed up: manifest_id source state received_at (ms), rows in all and by state */
+	QUEUE_SOURCES_NOW, /* of source_status what needs no look at manifests: source state reason waiting_files */
 	QUEUE_ENDPOINTS_AND_CERTIFICATES, /* those of endpoint_status, certificate_expires_at, certificate_days (negative: it has ended) */
 	QUEUE_WAITING_MANIFESTS, /* released ones that are paused or have queued rows, paused ones first, then the oldest, filter.limit at
 				    most: manifest_id source name queued_at paused rows queued */

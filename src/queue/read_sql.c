@@ -86,13 +86,12 @@ const char *const read_sql[READ_SQL_N] = {
 		" FROM manifest m JOIN source s ON s.source_no = m.source_no WHERE m.rejects_due = 1 AND m.reason LIKE 'rejects: %'"
 		" UNION ALL SELECT 'archive', m.manifest_id, s.name, m.shown_name, m.reason"
 		" FROM manifest m JOIN source s ON s.source_no = m.source_no WHERE m.archived IS NULL AND m.reason LIKE 'archive: %'",
-	[READ_DAYS] = "SELECT s.name AS source, CASE WHEN m.received_at >= :since THEN m.received_at / 86400000 END AS day,"
-		      " sum(m.state = 'loading') AS loading, sum(m.state = 'released') AS released, sum(m.state = 'settled') AS settled,"
-		      " sum(m.state = 'rejected') AS manifests_rejected, sum(m.state = 'duplicate') AS manifests_duplicate,"
-		      " sum(rows) AS rows, sum(queued) AS queued, sum(sending) AS sending, sum(accepted) AS accepted,"
-		      " sum(refused) AS refused, sum(in_doubt) AS in_doubt, sum(held) AS held, sum(expired) AS expired,"
-		      " sum(cancelled) AS cancelled, sum(rejected) AS rejected, sum(duplicate) AS duplicate, sum(skipped) AS skipped"
-		      " FROM manifest m JOIN source s ON s.source_no = m.source_no GROUP BY m.source_no, day ORDER BY s.name, day",
+	[READ_COUNTS] =
+		"SELECT m.manifest_id, s.name AS source, m.state, m.received_at, m.rows, m.queued, m.sending, m.accepted, m.refused,"
+		" m.in_doubt, m.held, m.expired, m.cancelled, m.rejected, m.duplicate, m.skipped"
+		" FROM manifest m CROSS JOIN source s ON s.source_no = m.source_no"
+		" WHERE m.manifest_id > :after ORDER BY m.manifest_id LIMIT :page",
+	[READ_SOURCES_NOW] = "SELECT name AS source, state, reason, waiting_files FROM source ORDER BY name",
 	[READ_ENDPOINTS_AND_CERTIFICATES] =
 		"SELECT v.*, strftime('%Y-%m-%dT%H:%M:%fZ', e.certificate_expires_at / 1000.0, 'unixepoch') AS certificate_expires_at,"
 		" CAST(floor((e.certificate_expires_at / 1000 - unixepoch()) / 86400.0) AS INTEGER) AS certificate_days"

@@ -5,18 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line of QUEUE_DAYS. */
-enum { SOURCE, DAY, MANIFESTS, ROWS = MANIFESTS + MANIFEST_N_STATES, STATES };
+/* A line of QUEUE_COUNTS; the states of its rows come in the order of the enumeration. */
+enum { MANIFEST_ID, SOURCE, STATE, RECEIVED_AT, ROWS, STATES };
 
 static const int64_t DAY_MS = 86400000;
 
-/* The columns come in the order of the enumerations. */
 static void add(struct page_sums *sums, const struct queue_value *line)
 {
 	for (int i = 0; i < MANIFEST_N_STATES; i++)
-		sums->manifests[i] += line[MANIFESTS + i].number;
+		sums->manifests[i] += strcmp(line[STATE].text, queue_manifest_state_name((enum queue_manifest_state)i)) == 0;
 	for (int i = 0; i < ROW_N_STATES; i++)
 		sums->rows[i] += line[STATES + i].number;
+}
+
+static void merge(struct page_sums *sums, const struct page_sums *more)
+{
+	for (int i = 0; i < MANIFEST_N_STATES; i++)
+		sums->manifests[i] += more->manifests[i];
+	for (int i = 0; i < ROW_N_STATES; i++)
+		sums->rows[i] += more->rows[i];
 }
 
 int64_t page_sums_manifests(const struct page_sums *sums)
@@ -62,101 +69,139 @@ void page_days_layout(int64_t first, int64_t last, int64_t *ret_days_per_bar, si
 	*ret_n = (size_t)((days + per_bar - 1) / per_bar);
 }
 
-/* The lines are kept until the first and last day are known. */
-struct lines {
-	struct line {
-		char *source;
-		bool before;
+/* What came through one source, by day, until the first and the last day are known. */
+struct tally {
+	struct page_source source;
+	struct day {
 		int64_t day;
 		struct page_sums sums;
-	} * at;
+	} * days;
 	size_t n, room;
 };
 
-static void keep(struct lines *lines, const struct queue_value *line)
-{
-	struct line *one;
+struct tallies {
+	struct tally *at;
+	size_t n;
+};
 
-	if (lines->n == lines->room) {
-		lines->room = lines->room ? 2 * lines->room : 64;
-		lines->at = xrealloc_array(lines->at, lines->room, sizeof(*lines->at));
+/* Sources are few. */
+static struct tally *tally_of(struct tallies *tallies, const char *name)
+{
+	struct tally *tally;
+
+	for (size_t i = 0; i < tallies->n; i++) {
+		if (strcmp(tallies->at[i].source.name, name) == 0)
+			return &tallies->at[i];
 	}
-	one = &lines->at[lines->n++];
-	*one = (struct line){ .source = xstrdup(line[SOURCE].text), .before = line[DAY].type == QUEUE_NULL, .day = line[DAY].number };
-	add(&one->sums, line);
+	tallies->at = xrealloc_array(tallies->at, tallies->n + 1, sizeof(*tallies->at));
+	tally = &tallies->at[tallies->n++];
+	*tally = (struct tally){ .source = { .name = xstrdup(name) } };
+	return tally;
 }
 
-static void merge(struct page_sums *sums, const struct page_sums *more)
+/* Manifests come in the order of their time, so that their day is the last one, unless the clock was put back. */
+static struct page_sums *sums_of(struct tally *tally, int64_t day)
 {
-	for (int i = 0; i < MANIFEST_N_STATES; i++)
-		sums->manifests[i] += more->manifests[i];
-	for (int i = 0; i < ROW_N_STATES; i++)
-		sums->rows[i] += more->rows[i];
+	for (size_t i = tally->n; i > 0; i--) {
+		if (tally->days[i - 1].day == day)
+			return &tally->days[i - 1].sums;
+	}
+	if (tally->n == tally->room) {
+		tally->room = tally->room ? 2 * tally->room : 64;
+		tally->days = xrealloc_array(tally->days, tally->room, sizeof(*tally->days));
+	}
+	tally->days[tally->n] = (struct day){ .day = day };
+	return &tally->days[tally->n++].sums;
 }
 
-static struct page_source *source_of(struct page_days *days, const char *name)
+static void count(struct tallies *tallies, const struct queue_value *line, int64_t since_ms)
 {
-	struct page_source *source = days->n_sources ? &days->sources[days->n_sources - 1] : NULL;
+	struct tally *tally = tally_of(tallies, line[SOURCE].text);
+	int64_t received_at = line[RECEIVED_AT].number;
 
-	if (source && strcmp(source->name, name) == 0)
-		return source;
-	days->sources = xrealloc_array(days->sources, days->n_sources + 1, sizeof(*days->sources));
-	source = &days->sources[days->n_sources++];
-	*source = (struct page_source){ .name = xstrdup(name) };
-	return source;
+	add(&tally->source.all, line);
+	if (received_at > tally->source.last_at)
+		tally->source.last_at = received_at;
+	if (received_at >= since_ms)
+		add(sums_of(tally, received_at / DAY_MS), line);
 }
 
-static void sum_up(struct page_days *days, const struct lines *lines, int64_t since_day, int64_t today)
+static void lay_out(struct page_days *days, const struct tallies *tallies, int64_t since_day, int64_t today)
 {
 	int64_t first = INT64_MAX, last = today;
 
-	for (size_t i = 0; i < lines->n; i++) {
-		if (!lines->at[i].before && lines->at[i].day < first)
-			first = lines->at[i].day;
-		/* A clock that was put back leaves manifests of the future. */
-		if (!lines->at[i].before && lines->at[i].day > last)
-			last = lines->at[i].day;
-	}
-	/* A period that is older than what there is begins with that; one that every bar has room for is shown whole. */
-	days->first_day = last - since_day < PAGE_MOST_BARS || first == INT64_MAX ? since_day : first;
-	if (last - days->first_day >= PAGE_MOST_BARS && first == INT64_MAX)
-		days->first_day = last;
-	page_days_layout(days->first_day, last, &days->days_per_bar, &days->n_bars);
-	for (size_t i = 0; i < lines->n; i++) {
-		const struct line *line = &lines->at[i];
-		struct page_source *source = source_of(days, line->source);
+	for (size_t i = 0; i < tallies->n; i++) {
+		for (size_t k = 0; k < tallies->at[i].n; k++) {
+			int64_t day = tallies->at[i].days[k].day;
 
-		merge(&days->all, &line->sums);
-		if (line->before)
-			continue;
-		merge(&days->period, &line->sums);
-		merge(&source->period, &line->sums);
-		merge(&source->bars[(line->day - days->first_day) / days->days_per_bar], &line->sums);
+			first = day < first ? day : first;
+			/* A clock that was put back leaves manifests of the future. */
+			last = day > last ? day : last;
+		}
 	}
+	/* A period that is older than what there is begins with that; one that has room for each of its days is shown whole. */
+	days->first_day = last - since_day < PAGE_MOST_BARS ? since_day : first == INT64_MAX ? last : first;
+	page_days_layout(days->first_day, last, &days->days_per_bar, &days->n_bars);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct page_source *)a)->name, ((const struct page_source *)b)->name);
+}
+
+/* Takes the sources out of the tallies. */
+static void sum_up(struct page_days *days, const struct tallies *tallies)
+{
+	days->n_sources = tallies->n;
+	days->sources = xcalloc(tallies->n, sizeof(*days->sources));
+	for (size_t i = 0; i < tallies->n; i++) {
+		const struct tally *tally = &tallies->at[i];
+		struct page_source *source = &days->sources[i];
+
+		*source = tally->source;
+		for (size_t k = 0; k < tally->n; k++) {
+			merge(&source->period, &tally->days[k].sums);
+			merge(&source->bars[(tally->days[k].day - days->first_day) / days->days_per_bar], &tally->days[k].sums);
+		}
+		merge(&days->all, &source->all);
+		merge(&days->period, &source->period);
+	}
+	qsort(days->sources, days->n_sources, sizeof(*days->sources), by_name);
 }
 
 bool page_days_read(struct queue_reader *reader, int64_t since_ms, int64_t now_ms, struct page_days *ret_days, struct error *err)
 {
-	const struct queue_filter filter = { .since_ms = since_ms };
+	const struct queue_filter all = { 0 };
 	struct queue_cursor *cursor;
 	const struct queue_value *line;
-	struct lines lines = { 0 };
+	struct tallies tallies = { 0 };
 	struct page_days days = { 0 };
 	bool good;
 
-	if (!queue_reader_query(reader, QUEUE_DAYS, &filter, &cursor, err))
+	if (!queue_reader_query(reader, QUEUE_COUNTS, &all, &cursor, err))
 		return false;
 	while ((good = queue_cursor_next(cursor, &line, err)) && line)
-		keep(&lines, line);
+		count(&tallies, line, since_ms);
 	queue_cursor_close(cursor);
-	if (good) {
-		sum_up(&days, &lines, since_ms / DAY_MS, now_ms / DAY_MS);
+	lay_out(&days, &tallies, since_ms / DAY_MS, now_ms / DAY_MS);
+	sum_up(&days, &tallies);
+	for (size_t i = 0; i < tallies.n; i++)
+		free(tallies.at[i].days);
+	free(tallies.at);
+	if (good)
 		*ret_days = days;
-	}
-	for (size_t i = 0; i < lines.n; i++)
-		free(lines.at[i].source);
-	free(lines.at);
+	else
+		page_days_free(&days);
 	return good;
+}
+
+const struct page_source *page_days_source(const struct page_days *days, const char *name)
+{
+	for (size_t i = 0; i < days->n_sources; i++) {
+		if (strcmp(days->sources[i].name, name) == 0)
+			return &days->sources[i];
+	}
+	return NULL;
 }
 
 void page_days_free(struct page_days *days)

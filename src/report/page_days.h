@@ -22,7 +22,8 @@ struct page_sums {
 
 struct page_source {
 	char *name;
-	struct page_sums period;
+	int64_t last_at; /* when its last manifest came (wall ms) */
+	struct page_sums period, all;
 	struct page_sums bars[PAGE_MOST_BARS];
 };
 
@@ -35,13 +36,16 @@ struct page_days {
 	struct page_sums period, all;
 };
 
-/* page_days_read asks for everything that came since since_ms (wall ms) and sums it up. The bars begin with the day of since_ms, or of the
- * first manifest where that is later. page_days_free takes a struct that is all zero as well. */
+/* page_days_read asks for the counts of all manifests and sums them up; the period is what came since since_ms (wall ms). The bars begin
+ * with the day of since_ms, or of the first manifest where that is later. page_days_free takes a struct that is all zero as well. */
 bool page_days_read(struct queue_reader *reader, int64_t since_ms, int64_t now_ms, struct page_days *ret_days, struct error *err);
 void page_days_free(struct page_days *days);
 
 /* page_days_layout gives the bars for the days from first to last: how many, and how many days each. */
 void page_days_layout(int64_t first, int64_t last, int64_t *ret_days_per_bar, size_t *ret_n);
+
+/* page_days_source gives a source by its name, or NULL where no manifest came through it. */
+const struct page_source *page_days_source(const struct page_days *days, const char *name);
 
 int64_t page_sums_manifests(const struct page_sums *sums);
 int64_t page_sums_rows(const struct page_sums *sums);

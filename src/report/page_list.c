@@ -107,6 +107,14 @@ static void append_cell(struct text *out, const struct page_column *column, cons
 	text_append_string(out, "</td>");
 }
 
+void page_list_row(struct text *out, const struct page_column *columns, const struct queue_value *values, bool cards)
+{
+	text_append_string(out, "<tr>");
+	for (; columns->name; columns++)
+		append_cell(out, columns, values++, NULL, cards);
+	text_append_string(out, "</tr>\n");
+}
+
 static size_t place_of(const char *name, const char *const *names, size_t n)
 {
 	size_t i = 0;

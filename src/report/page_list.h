@@ -27,6 +27,9 @@ void page_list_end(struct text *out);
 bool page_list_rows(struct text *out, struct queue_reader *reader, enum queue_query query, const struct queue_filter *filter,
 		    const struct page_column *columns, bool cards, int64_t *n, struct error *err);
 
+/* page_list_row appends a row of values that come in the order of the columns. */
+void page_list_row(struct text *out, const struct page_column *columns, const struct queue_value *values, bool cards);
+
 /* page_list is a table as a whole, or none where there are no rows. */
 bool page_list(struct text *out, const char *caption, struct queue_reader *reader, enum queue_query query,
 	       const struct queue_filter *filter, const struct page_column *columns, bool cards, const char *none, struct error *err);

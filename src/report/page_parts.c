@@ -135,27 +135,6 @@ bool page_rejected_files(struct page *page, struct error *err)
 	return true;
 }
 
-bool page_sources(struct page *page, struct error *err)
-{
-	static const struct page_column columns[] = {
-		{ "source", "Source", PAGE_WORDS },
-		{ "state", "State", PAGE_STATE },
-		{ "last_manifest_at", "Last file", PAGE_TIME },
-		{ "manifests", "Files in all", PAGE_NUMBER },
-		{ "waiting_files", "Files waiting", PAGE_NUMBER },
-		{ "reason", "Reason", PAGE_LONG },
-		{ 0 },
-	};
-	const struct queue_filter all = { 0 };
-
-	page_section_begin(page, "Sources");
-	if (!page_list(page->out, "Sources", page->reader, QUEUE_SOURCE_STATUS, &all, columns, page->asked->cards, "There is no source.",
-		       err))
-		return false;
-	page_section_end(page);
-	return true;
-}
-
 bool page_actions(struct page *page, struct error *err)
 {
 	static const struct page_column columns[] = {

@@ -84,7 +84,7 @@ static void append_certificate(struct text *out, const struct queue_value *row)
 
 static void append_source(struct text *out, const struct queue_value *row)
 {
-	enum { SOURCE, DROP_DIRECTORY, STATE, REASON };
+	enum { SOURCE, STATE, REASON };
 
 	if (strcmp(row[STATE].text, "late") != 0 && strcmp(row[STATE].text, "waiting") != 0)
 		return;
@@ -131,7 +131,7 @@ bool page_warnings(struct page *page, struct error *err)
 		text_append_string(&out, "<li>The daemon is not running.</li>\n");
 	if (!append_restored(page, &out, err) || !each(page, &out, QUEUE_ENDPOINTS_AND_CERTIFICATES, 0, append_endpoint, err) ||
 	    !each(page, &out, QUEUE_CERTIFICATES, 0, append_certificate, err) ||
-	    !each(page, &out, QUEUE_SOURCE_STATUS, 0, append_source, err) ||
+	    !each(page, &out, QUEUE_SOURCES_NOW, 0, append_source, err) ||
 	    !each(page, &out, QUEUE_WAITING_MANIFESTS, PAGE_MOST_LINES, append_manifest, err))
 		return false;
 	append_number(&out, page->days.all.rows[ROW_IN_DOUBT], " row is in doubt and waits for somebody's word.",

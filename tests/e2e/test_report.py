@@ -175,6 +175,12 @@ class NumbersTest(unittest.TestCase):
         self.assertEqual(first["Last accepted"], self.bureau.endpoints()[0]["last_accepted_at"][:16].replace("T", " "))
         self.assertRegex(first["Certificate ends"], r"\d{4}-\d\d-\d\d \d\d:\d\d")
 
+    def test_sources_are_those_of_the_view(self) -> None:
+        told = [(one["Source"], one["State"], one["Last file"], one["Files in all"], one["Files waiting"], one["Reason"])
+                for one in self.page.list("Sources", "Sources")]
+        self.assertEqual(told, [(one["source"], one["state"], (one["last_manifest_at"] or "\u2013")[:16].replace("T", " "), str(one["manifests"]),
+                                 str(one["waiting_files"]), one["reason"]) for one in self.bureau.sources()])
+
     def test_problems_are_told_by_row_file_and_line(self) -> None:
         for state, caption in (("in_doubt", "Oldest rows in doubt"), ("refused", "Oldest refused rows of the period")):
             told = [(one["Row"], one["File"], one["Line"], one["HTTP"]) for one in self.page.list("Oldest problems", caption)]
