@@ -23,6 +23,11 @@ static bool take_version(const struct mapping_place *place, const struct yaml_no
 {
 	(void)key;
 	(void)target;
+	/* What a package installs: were it 1, the examples in it would be sent to. */
+	if (node->kind == YAML_KIND_SCALAR && node->plain && strcmp(node->text, "0") == 0)
+		return mapping_fault(place, node,
+				     "is 0: this file is not configured yet; make the endpoints and sources in it your own, then set "
+				     "version to 1");
 	if (node->kind != YAML_KIND_SCALAR || !node->plain || strcmp(node->text, "1") != 0)
 		return mapping_fault(place, node, "must be 1; this program knows no other");
 	return true;

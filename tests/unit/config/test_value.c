@@ -5,6 +5,8 @@ static void a_value_of_another_type_is_rejected(void **state)
 	static const struct bad cases[] = {
 		{ "version: 1", "version: 2", "1:10: 'version' must be 1; this program knows no other" },
 		{ "version: 1", "version: \"1\"", "1:10: 'version' must be 1; this program knows no other" },
+		{ "version: 1", "version: 0",
+		  "1:10: 'version' is 0: this file is not configured yet; make the endpoints and sources in it your own, then set version to 1" },
 		{ "version: 1", "version: [1]", "1:10: 'version' must be 1; this program knows no other" },
 		{ NULL, "endpoints: []\n", "1:12: 'endpoints' must not be empty" },
 		{ NULL, "endpoints: bankfr\n", "1:12: 'endpoints' must be a list" },
