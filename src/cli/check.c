@@ -10,12 +10,15 @@
 
 static const char usage[] =
 	"usage: trackbridge [-c FILE] check [--online]\n"
+	"       trackbridge [-c FILE] check --unit\n"
 	"\n"
 	"Checks the configuration, keys and certificates, directories and the database, one finding a line:\n"
 	"ok|warning|error  WHAT: TEXT. Run it as the user of the service, since what may be read and written is judged for the\n"
 	"user that asks. Exit 0 if there is no error, 78 if the configuration is wrong, else the status of the worst finding.\n"
 	"\n"
-	"  --online  also fetch a token from each endpoint (69 where one gives none)\n";
+	"  --online  also fetch a token from each endpoint (69 where one gives none)\n"
+	"  --unit    print instead the drop-in that trackbridge.service needs for this configuration: directories to be written,\n"
+	"            their groups, and the keys that systemd hands over\n";
 
 static void print(const char *level, const char *what, const char *text)
 {
@@ -142,24 +145,35 @@ static void check_database(struct check *check)
 
 static int run(const struct cli_options *options, int argc, char **argv)
 {
-	enum { ONLINE = 256 };
-	static const struct option known[] = { { "online", no_argument, NULL, ONLINE }, { 0 } };
+	enum { ONLINE = 256, UNIT };
+	static const struct option known[] = { { "online", no_argument, NULL, ONLINE }, { "unit", no_argument, NULL, UNIT }, { 0 } };
 	struct check check = { 0 };
 	struct config *config;
 	struct error err;
-	bool online = false;
-	int option;
+	bool online = false, unit = false;
+	int option, status;
 
 	while ((option = cli_next_option(argc, argv, known)) != -1) {
-		if (option != ONLINE)
-			return ERROR_USAGE;
-		online = true;
+		switch (option) {
+		case ONLINE: online = true; break;
+		case UNIT: unit = true; break;
+		default: return ERROR_USAGE;
+		}
 	}
+	if (online && unit)
+		return cli_usage(argv[0], "--unit looks at nothing: --online has no place beside it");
 	if (optind < argc)
 		return cli_usage(argv[0], "too many words: '%s'", argv[optind]);
 	if (!cli_read_config(options, &config, &err)) {
+		if (unit)
+			return cli_fail(&err);
 		check_error(&check, "configuration", &err);
 		return cli_flush(&err) ? (int)check.worst : cli_fail(&err);
+	}
+	if (unit) {
+		status = check_unit_print(config);
+		config_free(config);
+		return status;
 	}
 	check.config = config;
 	check_ok(&check, "configuration", "%s: %zu endpoint%s, %zu source%s", config->path, config->n_endpoints,
@@ -170,6 +184,7 @@ static int run(const struct cli_options *options, int argc, char **argv)
 	check_secrets(&check);
 	check_directories(&check);
 	check_database(&check);
+	check_unit(&check);
 	if (online)
 		check_online(&check);
 	config_free(config);

@@ -25,3 +25,8 @@ void check_error(struct check *check, const char *what, const struct error *err)
 void check_secrets(struct check *check);
 void check_directories(struct check *check);
 void check_online(struct check *check);
+
+/* check_unit: whether the service's unit has what the configuration needs, where systemd can be asked. check_unit_print prints the drop-in
+ * that has it, and gives the exit status. */
+void check_unit(const struct check *check);
+int check_unit_print(const struct config *config);

@@ -43,6 +43,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "cJSON.h": ("track/*",),
     "systemd/sd-journal.h": ("base/log.c",),
     "systemd/sd-event.h": ("cli/*", "intake/*", "submit/*", "control/*"),
+    "systemd/sd-bus.h": ("cli/unit_bus.c",),
     "systemd/sd-daemon.h": ("base/log.c", "cli/*"),
     "iconv.h": ("intake/*", "report/charset.c", "config/source.c"),  # report: for the rejects file; config: is there such an encoding?
 }
