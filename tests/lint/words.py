@@ -17,7 +17,7 @@ UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK|T" r"BD|W" r"IP
 # Comments, strings and characters: what stands in them is not called.
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 LONG, TOO_LONG = 400, 450
-FOLDERS = ("src", "tests", "tools", "schema", "config", "docs", "systemd", ".ci")
+FOLDERS = ("src", "tests", "tools", "schema", "config", "docs", "systemd", "packaging", "completion", ".ci")
 TEXT = {".c", ".h", ".py", ".sh", ".sql", ".cmake", ".txt", ".yaml", ".md", ".service", ".conf", ".8", ".5", ".js", ""}
 
 
