@@ -3,6 +3,8 @@
 #
 #   tools/deps.sh         to build, and to run the demo
 #   tools/deps.sh check   to run all tests as well
+#   tools/deps.sh package to build the package
+#   tools/deps.sh system  to try it in a booted systemd (root)
 set -euo pipefail
 
 build=(
@@ -18,11 +20,16 @@ check=(
 	strace procps git gcovr
 )
 
+package=(dpkg-dev git gzip xz-utils)
+system=(debootstrap systemd-container lintian)
+
 case ${1-} in
 '') wanted=("${build[@]}") ;;
 check) wanted=("${build[@]}" "${check[@]}") ;;
+package) wanted=("${build[@]}" "${package[@]}") ;;
+system) wanted=("${build[@]}" "${package[@]}" "${system[@]}") ;;
 *)
-	echo "usage: tools/deps.sh [check]" >&2
+	echo "usage: tools/deps.sh [check | package | system]" >&2
 	exit 64
 	;;
 esac
