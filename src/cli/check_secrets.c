@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/check.h"
+#include "config/path.h"
 #include "submit/certificate.h"
 #include "submit/jwt.h"
 
@@ -10,13 +11,24 @@
 
 enum { DAY_S = 24 * 60 * 60 };
 
+/* Without the service, what systemd hands over to it is nowhere. */
+static void check_secret_error(struct check *check, const char *what, const char *path, const struct error *err)
+{
+	struct error said = *err;
+
+	if (path_is_inside(path, "/run/credentials") && faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) < 0 && errno == ENOENT)
+		error_set(&said, err->code, "%s: systemd puts it there for as long as the service runs (`trackbridge check --unit`)",
+			  err->text);
+	check_error(check, what, &said);
+}
+
 static void check_sign_key(struct check *check, const char *what, const struct config_endpoint *endpoint)
 {
 	struct jwt_key *key;
 	struct error err;
 
 	if (!jwt_secret_is_private(endpoint->jwt.key, &err) || !jwt_key_open(endpoint->jwt.key, &key, &err)) {
-		check_error(check, what, &err);
+		check_secret_error(check, what, endpoint->jwt.key, &err);
 		return;
 	}
 	jwt_key_close(key);
@@ -47,7 +59,7 @@ static void check_certificate(struct check *check, const char *what, const struc
 
 	if (!jwt_secret_is_private(endpoint->tls.key, &err) ||
 	    !jwt_certificate_read(endpoint->tls.certificate, endpoint->tls.key, &certificate, &err)) {
-		check_error(check, what, &err);
+		check_secret_error(check, what, endpoint->tls.key, &err);
 		return;
 	}
 	if (!certificate.matches_key) {

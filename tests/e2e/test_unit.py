@@ -13,7 +13,6 @@ from typing import Any
 from harness import Bureau, binary
 
 UNIT = Path(__file__).resolve().parents[2] / "systemd" / "trackbridge.service"
-CREDENTIALS = {"CREDENTIALS_DIRECTORY": "/run/credentials/trackbridge.service"}
 
 
 class UnitTest(unittest.TestCase):
@@ -55,6 +54,11 @@ class UnitTest(unittest.TestCase):
         self.assertEqual(self.drop_in(bureau)["LoadCredential"],
                          [f"d1-jwt-key:{bureau.root}/d1-jwt.key", f"d1-client-key:{bureau.root}/d1-client.key",
                           f"client:{bureau.root}/client.pem"])
+
+    def test_a_credential_is_there_only_while_the_service_runs(self) -> None:
+        done = self.scene(endpoint={"jwt": {"key": "credential:d1-no-key"}}).cli("check")
+        self.assertEqual(done.returncode, 78)
+        self.assertRegex(done.stdout, r"error .*/d1-no-key: No such file or directory: systemd puts it there for as long as the service runs")
 
     def test_a_path_reaches_systemd_as_it_is(self) -> None:
         name = '/srv/a b/"50%"\\$x'
