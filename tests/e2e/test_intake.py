@@ -261,7 +261,7 @@ class LateTest(Scene):
         late = bureau.wait(lambda: next((s for s in bureau.sources() if s["state"] == "late"), None), "the late source")
         self.assertEqual((late["source"], bureau.sources()[1]["state"]), ("lyon", "open"))
         self.assertRegex(str(late["reason"]), r"^no manifest since 20\d\d-.*Z \(expect_every\)$")
-        self.assertRegex(bureau.cli("status").stdout, r"lyon +late")
+        self.assertRegex(bureau.cli("status").stdout, r"lyon: late")
         bureau.wait(lambda: 'trackbridge_source_late{source="lyon"} 1' in (bureau.root / "late.prom").read_text(), "the metric", 30)
         bureau.drop("a.csv", Manifest([Row("c1")]))
         bureau.wait(lambda: bureau.sources()[0]["state"] == "open", "the end of being late")
