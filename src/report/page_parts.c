@@ -24,16 +24,21 @@ bool page_endpoints(struct page *page, struct error *err)
 	return true;
 }
 
-/* Where a list was cut: what tells the rest. */
-static void append_rest(struct page *page, int64_t shown, int64_t all, const char *command)
+/* Where a list was cut: what tells the rest, of the period (since_ms) or of all time (0). */
+static void append_rest(struct page *page, int64_t all, const char *command, int64_t since_ms)
 {
-	if (shown >= all)
+	char since[32];
+
+	if (all <= PAGE_MOST_LINES)
 		return;
-	text_append_string(page->out, "<p class=\"note\">The first ");
-	page_count(page->out, shown);
-	text_append_string(page->out, " of ");
+	text_printf(page->out, "<p class=\"note\">The first %d of ", PAGE_MOST_LINES);
 	page_count(page->out, all);
-	text_printf(page->out, "; all of them: <code>trackbridge %s</code></p>\n", command);
+	text_printf(page->out, "; all of them: <code>trackbridge %s", command);
+	if (since_ms) {
+		text_time(since, since_ms);
+		text_printf(page->out, " --since %.19sZ", since);
+	}
+	text_append_string(page->out, "</code></p>\n");
 }
 
 /* Those in doubt wait for a person, however old they are; the others are over and stay in their period. */
@@ -73,7 +78,6 @@ bool page_problems(struct page *page, struct error *err)
 	page_section_begin(page, "Oldest problems");
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		const struct page_sums *sums = parts[i].whole ? &page->days.all : &page->days.period;
-		int64_t n = sums->rows[parts[i].state];
 		const struct queue_filter filter = {
 			.state = queue_state_name(parts[i].state),
 			.since_ms = parts[i].whole ? 0 : page->asked->since_ms,
@@ -84,7 +88,7 @@ bool page_problems(struct page *page, struct error *err)
 		if (!page_list(page->out, parts[i].heading, page->reader, QUEUE_STATUS, &filter, page->asked->cards ? with_card : columns,
 			       page->asked->cards, parts[i].none, err))
 			return false;
-		append_rest(page, n < PAGE_MOST_LINES ? n : PAGE_MOST_LINES, n, parts[i].command);
+		append_rest(page, sums->rows[parts[i].state], parts[i].command, filter.since_ms);
 	}
 	page_section_end(page);
 	return true;
@@ -124,13 +128,12 @@ bool page_rejected_files(struct page *page, struct error *err)
 		{ 0 },
 	};
 	const struct queue_filter filter = { .state = "rejected", .since_ms = page->asked->since_ms, .limit = PAGE_MOST_LINES };
-	int64_t n = page->days.period.manifests[MANIFEST_STATE_REJECTED];
 
 	page_section_begin(page, "Rejected files");
 	if (!page_list(page->out, "Files of the period that were rejected whole", page->reader, QUEUE_MANIFEST_STATUS, &filter, columns,
 		       page->asked->cards, "No file of the period was rejected whole.", err))
 		return false;
-	append_rest(page, n < PAGE_MOST_LINES ? n : PAGE_MOST_LINES, n, "manifests --state rejected");
+	append_rest(page, page->days.period.manifests[MANIFEST_STATE_REJECTED], "manifests --state rejected", filter.since_ms);
 	page_section_end(page);
 	return true;
 }

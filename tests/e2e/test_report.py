@@ -324,7 +324,10 @@ class FileTest(Scene):
         bureau.until_idle()
         page = report(bureau)
         self.assertEqual(len(page.list("Oldest problems", "Oldest refused rows of the period")), 10)
-        self.assertIn("The first 10 of 15; all of them: trackbridge list --state refused", text_of(page.section("Oldest problems")))
+        told = re.search(r"The first 10 of 15; all of them: trackbridge (list --state refused --since \S+Z)",
+                         text_of(page.section("Oldest problems")))
+        assert told
+        self.assertEqual(len(bureau.cli(*told[1].split(), "--format", "csv").stdout.splitlines()), 1 + 15)
 
 
 def ignore_limit() -> None:
