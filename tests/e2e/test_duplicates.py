@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import unittest
 
+import harness
 import manifests
 from harness import Bureau, merged
 from manifests import Manifest, Row
 from test_answers import Scene
 from test_intake import HEADER, TRAILER, many
 
-DAYS, EVENTS = 30, 10_000
+DAYS, EVENTS = 30, harness.many(10_000)
 
 
 class CumulativeTest(Scene):

@@ -113,7 +113,7 @@ class StatusLineTest(Scene):
         bureau = self.scene()
         self.api_of(bureau).set_down(True)
         bureau.start()
-        bureau.drop("a.csv", returns(60_000), events=[])
+        bureau.drop("a.csv", returns(400_000), events=[])  # STATUS= is told once a second
         seen = bureau.wait(lambda: re.search(r"loading manifest 1, (\d+) %", bureau.notify.last("STATUS=") or ""), "a share", 60)
         self.assertLess(int(seen[1]), 100)
         bureau.kill()

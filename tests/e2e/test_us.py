@@ -12,7 +12,7 @@ from typing import Any
 import manifests
 import oracles
 from behaviours import Behaviour, lost, status
-from harness import Bureau, wait_for
+from harness import Bureau, many, wait_for
 from ledger import Request
 from scene import Scene
 from scripted_api import ScriptedApi
@@ -52,7 +52,7 @@ class Us(Scene):
 class EverythingTest(Us):
     """Ten thousand rows are queued while something of ours is wrong."""
 
-    ROWS = 10_000
+    ROWS = many(10_000)
 
     def test_a_revoked_key_touches_no_row_and_all_drains_when_it_is_back(self) -> None:
         api, bureau = self.queued(self.ROWS, concurrency=32, retry=QUICK)
@@ -167,7 +167,8 @@ class PoisonTest(Us):
 
     def poisoned(self, kind: str, card: str, behaviour: Behaviour | None) -> list[str]:
         """What went wrong beside the row."""
-        api, bureau = self.scene(endpoint={"retry": QUICK, "rate": 90, "timeout": "1s"})
+        api, bureau = self.scene(endpoint={"retry": QUICK, "rate": 90, "timeout": "1s" if kind == "hang" else "10s"},
+                                 top={"stop_timeout": "20s"})
         if behaviour:
             api.on_track(lambda r: behaviour if r.card == card else None)
         cards = [f"card-{i}" for i in range(self.ROWS)]
@@ -179,7 +180,7 @@ class PoisonTest(Us):
         def good_done() -> bool:
             seen.update(e["state"] for e in bureau.endpoints())
             return bureau.states().get("accepted", 0) == self.ROWS
-        bureau.wait(good_done, f"{self.ROWS} good rows beside {kind}", 20)
+        bureau.wait(good_done, f"{self.ROWS} good rows beside {kind}", 60)
         bureau.kill()
         told = len(api.of_card(card)) + api.unread.count(card)
         attempts = {r["attempts"] for r in bureau.rows("state = 'accepted'")}
