@@ -84,8 +84,8 @@ static int check_failed(const struct config *config, const struct error *err)
 
 	text_append_string(&line, critical ? "CRITICAL - no daemon runs; " : "UNKNOWN - ");
 	text_escape(&line, err->text, strlen(err->text));
-	for (char *c = line.data; *c; c++)
-		*c = *c == '|' ? '/' : *c;
+	for (char *c = strchr(line.data, '|'); c; c = strchr(c, '|'))
+		*c = '/';
 	puts(line.data);
 	(void)cli_flush(&ignored);
 	return critical ? (int)STATUS_CRITICAL : CHECK_UNKNOWN;
