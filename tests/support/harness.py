@@ -292,6 +292,8 @@ class Bureau:
 
     def kill(self) -> None:
         """KILL, as a crash would."""
+        if self.api:
+            self.api.client_killed = True
         assert self.daemon
         os.killpg(self.daemon.pid, signal.SIGKILL)
         self.daemon.wait()

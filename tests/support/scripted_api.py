@@ -64,6 +64,7 @@ class ScriptedApi:
         self.unread: list[str] = []  # card ids of requests whose body was not read, as scripted; over HTTP/2 also where it never came
         self.refused_streams: list[str] = []  # card ids of HTTP/2 streams that a GOAWAY or too many of them left unserved
         self.malformed: list[str] = []  # what could not be understood as a request
+        self.client_killed = False  # a request that it was about to write may end anywhere
         self.token_requests: list[TokenRequest] = []
         self.connections = 0
         self.refused_handshakes: list[str] = []
@@ -198,8 +199,9 @@ class ScriptedApi:
     def bad(self) -> list[str]:
         """Everything that a good client does not do."""
         with self._lock:
+            malformed = [m for m in self.malformed if not (self.client_killed and m.startswith("ended in "))]
             return [f"track {r.n} {r.card}: {r.bad}" for r in self.requests if r.bad] + \
-                [f"token: {t.bad}" for t in self.token_requests if t.bad] + [f"malformed: {m}" for m in self.malformed]
+                [f"token: {t.bad}" for t in self.token_requests if t.bad] + [f"malformed: {m}" for m in malformed]
 
     @property
     def by_status(self) -> Counter[int]:
