@@ -11,8 +11,8 @@
 /* How often retention is looked at; when a piece that failed is tried again; files that one turn looks at. */
 enum { ROUND_MS = 60 * 60 * 1000, AGAIN_MS = 60 * 1000, FILES = 50 };
 
-/* A reader is told of when it has kept so much for so long. */
-enum { WAL_MOST = 64 * 1024 * 1024, WAL_PATIENCE_MS = 60 * 1000 };
+/* A reader is told of when it has kept QUEUE_WAL_MOST for so long. */
+enum { WAL_PATIENCE_MS = 60 * 1000 };
 
 /* A WAL that has grown so much is emptied as soon as that is possible, which has to be tried. */
 enum { WAL_GROWN = 16 * 1024 * 1024, WAL_AGAIN_MS = 5 * 1000 };
@@ -152,7 +152,7 @@ void keeper_gather(struct keeper *keeper, int64_t now_ms, int64_t wall_ms, int64
 static void look_at_wal(struct keeper *keeper, int64_t now_ms)
 {
 	int64_t since = queue_wal_stuck_since(keeper->queue), bytes = queue_wal_bytes(keeper->queue);
-	bool stuck = since && now_ms - since >= WAL_PATIENCE_MS && bytes >= WAL_MOST;
+	bool stuck = since && now_ms - since >= WAL_PATIENCE_MS && bytes >= QUEUE_WAL_MOST;
 
 	if (stuck && !keeper->said_stuck)
 		log_write(LOG_WARNING,

@@ -77,6 +77,10 @@ bool status_look(const struct config *config, struct queue_reader *reader, bool 
 		 struct error *err);
 void status_free(struct status *status);
 
+/* status_ask hands each row that a question has to take. */
+typedef void status_take(struct status *status, const struct queue_value *row);
+bool status_ask(struct status *status, struct queue_reader *reader, enum queue_query query, status_take *take, struct error *err);
+
 /* status_files_missing tells, before the database is opened, whether what has to stand beside it is gone. */
 bool status_files_missing(const struct config *config);
 

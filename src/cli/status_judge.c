@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As many manifests with trouble are named; a WAL that is larger than a daemon lets it become is held by a reader. */
-enum { MOST_NAMED = 10, WAL_MOST = 64 * 1024 * 1024 };
+enum { MOST_NAMED = 10 }; /* of manifests with trouble */
 
 static const char *const level_names[] = { [STATUS_OK] = "ok", [STATUS_WARNING] = "warning", [STATUS_CRITICAL] = "critical" };
 
@@ -112,7 +111,7 @@ static void judge_files(struct status *status)
 		find(status, STATUS_CRITICAL, "space",
 		     "%s has %" PRId64 " MiB free, less than min_free_space (%" PRId64 " MiB): no file is taken in", config->state_dir,
 		     status->free_bytes >> 20, config->min_free_space >> 20);
-	if (status->wal_bytes >= WAL_MOST)
+	if (status->wal_bytes >= QUEUE_WAL_MOST)
 		find(status, STATUS_WARNING, "wal",
 		     "queue.db-wal has %" PRId64 " MiB: a reader keeps it from shrinking (fuser -v %s/queue.db-wal)",
 		     status->wal_bytes >> 20, config->state_dir);
@@ -122,26 +121,16 @@ static void judge_files(struct status *status)
 		     "nothing; starting the daemon puts them back");
 }
 
-static bool judge_certificates(struct status *status, struct queue_reader *reader, struct error *err)
+static void judge_certificate(struct status *status, const struct queue_value *row)
 {
 	enum { ENDPOINT, EXPIRES_AT, DAYS };
-	const struct queue_filter all = { 0 };
-	const struct queue_value *row;
-	struct queue_cursor *cursor;
-	bool good;
 
-	if (!queue_reader_query(reader, QUEUE_CERTIFICATES, &all, &cursor, err))
-		return false;
-	while ((good = queue_cursor_next(cursor, &row, err)) && row) {
-		if (row[DAYS].number < 0)
-			find(status, STATUS_WARNING, "certificate", "endpoint %s: the client certificate has ended, at %s",
-			     row[ENDPOINT].text, row[EXPIRES_AT].text);
-		else
-			find(status, STATUS_WARNING, "certificate", "endpoint %s: the client certificate ends at %s, in %" PRId64 " days",
-			     row[ENDPOINT].text, row[EXPIRES_AT].text, row[DAYS].number);
-	}
-	queue_cursor_close(cursor);
-	return good;
+	if (row[DAYS].number < 0)
+		find(status, STATUS_WARNING, "certificate", "endpoint %s: the client certificate has ended, at %s", row[ENDPOINT].text,
+		     row[EXPIRES_AT].text);
+	else
+		find(status, STATUS_WARNING, "certificate", "endpoint %s: the client certificate ends at %s, in %" PRId64 " days",
+		     row[ENDPOINT].text, row[EXPIRES_AT].text, row[DAYS].number);
 }
 
 static void judge_trouble(struct status *status, const struct queue_value *row)
@@ -186,5 +175,5 @@ bool status_judge(struct status *status, struct queue_reader *reader, const stru
 	judge_day(status, "expired", status->expired_day);
 	for (size_t i = 0; i < status->n_sources; i++)
 		judge_source(status, &status->sources[i]);
-	return judge_certificates(status, reader, err) && judge_manifests(status, reader, err);
+	return status_ask(status, reader, QUEUE_CERTIFICATES, judge_certificate, err) && judge_manifests(status, reader, err);
 }

@@ -28,9 +28,7 @@ static void copy(char *to, size_t size, const struct queue_value *value)
 	snprintf(to, size, "%s", value->type == QUEUE_TEXT ? value->text : "");
 }
 
-typedef void take_row(struct status *status, const struct queue_value *row);
-
-static bool ask(struct status *status, struct queue_reader *reader, enum queue_query query, take_row *take, struct error *err)
+bool status_ask(struct status *status, struct queue_reader *reader, enum queue_query query, status_take *take, struct error *err)
 {
 	const struct queue_filter all = { .now_ms = status->at_ms };
 	const struct queue_value *row;
@@ -169,10 +167,12 @@ bool status_look(const struct config *config, struct queue_reader *reader, bool 
 
 	status.files_missing = files_missing && !status.pid;
 	if (!queue_reader_restored(reader, &status.copied_at_ms, &status.restored_at_ms, err) ||
-	    !ask(&status, reader, QUEUE_OVERVIEW, take_overview, err) || !ask(&status, reader, QUEUE_ACTIVITY, take_activity, err) ||
-	    !ask(&status, reader, QUEUE_OLDEST_WAITING, take_oldest, err) || !ask(&status, reader, QUEUE_READY, take_ready, err) ||
-	    !ask(&status, reader, QUEUE_ENDPOINT_STATUS, take_endpoint, err) ||
-	    !ask(&status, reader, QUEUE_SOURCE_STATUS, take_source, err)) {
+	    !status_ask(&status, reader, QUEUE_OVERVIEW, take_overview, err) ||
+	    !status_ask(&status, reader, QUEUE_ACTIVITY, take_activity, err) ||
+	    !status_ask(&status, reader, QUEUE_OLDEST_WAITING, take_oldest, err) ||
+	    !status_ask(&status, reader, QUEUE_READY, take_ready, err) ||
+	    !status_ask(&status, reader, QUEUE_ENDPOINT_STATUS, take_endpoint, err) ||
+	    !status_ask(&status, reader, QUEUE_SOURCE_STATUS, take_source, err)) {
 		status_free(&status);
 		return false;
 	}

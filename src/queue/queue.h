@@ -40,6 +40,7 @@ enum {
 	QUEUE_REPEATS = 20,                    /* rows that look like those of a changed mapping */
 	QUEUE_MOST_WHY = 128,                  /* bytes of why something is declined */
 	QUEUE_MOST_STRINGS = 512,              /* bytes of the strings of one request */
+	QUEUE_WAL_MOST = 64 * 1024 * 1024,     /* bytes of a WAL that only a reader can have made so large: people are told */
 };
 
 struct queue;

@@ -105,7 +105,7 @@ static void token_ended(void *user, enum token_trouble trouble, const char *deta
 		endpoint_changed(e, state, reason, detail);
 }
 
-static bool told_again(const struct flight *f)
+static bool same_as_before(const struct flight *f)
 {
 	return f->claim.attempts > 1 && f->claim.last_status == f->http_status;
 }
@@ -117,7 +117,7 @@ static int64_t due_of(const struct endpoint *e, const struct flight *f, int64_t 
 	int step = f->claim.attempts > 30 ? 30 : (int)f->claim.attempts - 1;
 	int64_t wait = 0;
 
-	if (f->verdict.later || (f->verdict.health == TRACK_HEALTH_TOKEN && (fresh || told_again(f))))
+	if (f->verdict.later || (f->verdict.health == TRACK_HEALTH_TOKEN && (fresh || same_as_before(f))))
 		wait = pace_backoff_ms(e->config->retry.first_ms, e->config->retry.most_ms, step, random_fraction());
 	if (retry_after_ms > wait)
 		wait = retry_after_ms;
@@ -145,7 +145,7 @@ static void take_health(struct endpoint *e, struct flight *f, int64_t retry_afte
 		.health = f->verdict.health,
 		.card = card_number(&f->claim.request),
 		.token_was_fresh = fresh,
-		.again = told_again(f),
+		.again = same_as_before(f),
 		.under_way = e->n_sent,
 		.retry_after_ms = retry_after_ms,
 		.now_ms = e->submit->now_ms,

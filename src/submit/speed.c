@@ -86,7 +86,9 @@ void speed_busy(struct speed *speed)
 
 	if (speed->level == 1)
 		grow_gap(speed);
-	speed->patience = wrong && speed->patience < MOST_PATIENCE ? 2 * speed->patience : wrong ? MOST_PATIENCE : LEAST_PATIENCE;
+	speed->patience = wrong ? 2 * speed->patience : LEAST_PATIENCE;
+	if (speed->patience > MOST_PATIENCE)
+		speed->patience = MOST_PATIENCE;
 	speed->ceiling = speed->level;
 	speed->level -= speed->level > 1;
 	speed->doubling = false;

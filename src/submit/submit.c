@@ -130,19 +130,17 @@ static void store(struct submit *s, struct endpoint *e)
 	};
 
 	/* The level changes with any answer: for people, once a second will do. */
-	if (as.concurrency != e->stored_level && s->now_ms - e->stored_ms >= LEVEL_EVERY_MS)
-		e->changed = true;
-	if (!e->changed && as.token_expires_at == e->token_expires_at) {
-		queue_endpoint_open(s->queue, e->index, e->pace.state == PACE_OPEN, s->now_ms);
-		return;
-	}
-	snprintf(as.state, sizeof(as.state), "%s", pace_state_name(e->pace.state));
-	snprintf(as.reason, sizeof(as.reason), "%s", pace_reason_name(e->pace.reason));
-	if (queue_endpoint_store(s->queue, e->index, &as)) {
-		e->changed = false;
-		e->token_expires_at = as.token_expires_at;
-		e->stored_level = as.concurrency;
-		e->stored_ms = s->now_ms;
+	bool level_due = as.concurrency != e->stored_level && s->now_ms - e->stored_ms >= LEVEL_EVERY_MS;
+
+	if (e->changed || level_due || as.token_expires_at != e->token_expires_at) {
+		snprintf(as.state, sizeof(as.state), "%s", pace_state_name(e->pace.state));
+		snprintf(as.reason, sizeof(as.reason), "%s", pace_reason_name(e->pace.reason));
+		if (queue_endpoint_store(s->queue, e->index, &as)) {
+			e->changed = false;
+			e->token_expires_at = as.token_expires_at;
+			e->stored_level = as.concurrency;
+			e->stored_ms = s->now_ms;
+		}
 	}
 	queue_endpoint_open(s->queue, e->index, e->pace.state == PACE_OPEN, s->now_ms);
 }
